@@ -1,1 +1,18 @@
-//! domain
+//! The product's rules as pure types and decisions. Nothing here does I/O, reads a clock or knows AWS.
+
+pub mod failure;
+pub mod ids;
+pub mod mark;
+pub mod money;
+pub mod rubric;
+
+/// The two languages that La Corrigeuse speaks; French is the default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// French.
+    #[default]
+    Fr,
+    /// English.
+    En,
+}
