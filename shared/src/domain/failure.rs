@@ -1,1 +1,362 @@
-//! failure
+//! Everything that can go wrong with a request, in one enum that knows no HTTP, and everything that can go
+//! wrong with one copy.
+
+use serde::{Deserialize, Serialize};
+
+use super::Language;
+use super::quota::Tier;
+
+/// A sentence in both languages: what is wrong, where, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sentence {
+    fr: String,
+    en: String,
+}
+
+impl Sentence {
+    /// The same sentence in French and English.
+    pub fn new(fr: impl Into<String>, en: impl Into<String>) -> Self {
+        Self { fr: fr.into(), en: en.into() }
+    }
+
+    /// The sentence in the caller's language.
+    #[must_use]
+    pub fn text(&self, language: Language) -> &str {
+        match language {
+            Language::Fr => &self.fr,
+            Language::En => &self.en,
+        }
+    }
+}
+
+/// Text for our log only. It has no `Display`, so it cannot reach an answer by accident.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Internal(String);
+
+impl Internal {
+    /// Wraps what a dependency said.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// For the one place that logs failures.
+    #[must_use]
+    pub fn for_log(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Internal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Internal(…)")
+    }
+}
+
+/// What a lookup did not find. Someone else's thing is not found either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noun {
+    /// An assignment.
+    Assignment,
+    /// A barème version.
+    Rubric,
+    /// A copy.
+    Copy,
+    /// A run.
+    Run,
+    /// A result that is not there (yet).
+    Result,
+    /// A path that the API does not have.
+    Route,
+}
+
+/// Why a token was not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unauthenticated {
+    /// No token.
+    Missing,
+    /// A token whose time is over.
+    Expired,
+    /// A token that we did not sign, or not for this use.
+    Forged,
+}
+
+/// Why a request does not fit the state of things.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Conflict {
+    /// The idempotency key was used with another body.
+    KeyReused,
+    /// Some of the copies are in a run that is not finished. How many.
+    CopiesBusy(usize),
+    /// No copy can be graded: none uploaded, or all graded.
+    NothingToGrade,
+    /// The assignment has no barème yet.
+    NoRubric,
+}
+
+/// A run that does not fit what is left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuotaExceeded {
+    /// The account's tier.
+    pub tier: Tier,
+    /// Tokens granted for this period.
+    pub limit_tokens: u64,
+    /// Tokens neither used nor reserved.
+    pub remaining_tokens: u64,
+    /// Tokens the run would reserve.
+    pub needed_tokens: u64,
+    /// How many of the asked copies would fit, taken in order.
+    pub copies_that_fit: usize,
+}
+
+/// A failure of one request. Each has a status and a stable type in `http::problem`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Failure {
+    /// The body is not what the route takes: not JSON, a wrong type, a missing field.
+    Malformed(String),
+    /// A field breaks a rule; `path` names it.
+    Invalid {
+        /// Where, as `questions[2].points`.
+        path: String,
+        /// Stable, kebab-case.
+        code: &'static str,
+        /// What and what to do.
+        sentence: Sentence,
+    },
+    /// The body is larger than the route takes. Unit: bytes.
+    BodyTooLarge(usize),
+    /// No valid session.
+    Unauthenticated(Unauthenticated),
+    /// Not there, or not the caller's.
+    NotFound(Noun),
+    /// The route does not take this method.
+    MethodNotAllowed,
+    /// The state of things forbids it.
+    Conflict(Conflict),
+    /// Blocked by the quota; never overage.
+    QuotaExceeded(QuotaExceeded),
+    /// A dependency throttles, conflicts or is away; the same request may pass later.
+    Unavailable(Internal),
+    /// Our fault.
+    Internal(Internal),
+}
+
+impl Failure {
+    /// Whether the same request may succeed later without a change.
+    #[must_use]
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::Unavailable(_) => true,
+            Self::Malformed(_)
+            | Self::Invalid { .. }
+            | Self::BodyTooLarge(_)
+            | Self::Unauthenticated(_)
+            | Self::NotFound(_)
+            | Self::MethodNotAllowed
+            | Self::Conflict(_)
+            | Self::QuotaExceeded(_)
+            | Self::Internal(_) => false,
+        }
+    }
+
+    /// The stable type of the problem, kebab-case: `/problems/<code>`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed-body",
+            Self::Invalid { code, .. } => code,
+            Self::BodyTooLarge(_) => "body-too-large",
+            Self::Unauthenticated(Unauthenticated::Missing) => "session-missing",
+            Self::Unauthenticated(Unauthenticated::Expired) => "session-expired",
+            Self::Unauthenticated(Unauthenticated::Forged) => "session-invalid",
+            Self::NotFound(_) => "not-found",
+            Self::MethodNotAllowed => "method-not-allowed",
+            Self::Conflict(Conflict::KeyReused) => "idempotency-key-reused",
+            Self::Conflict(Conflict::CopiesBusy(_)) => "copies-busy",
+            Self::Conflict(Conflict::NothingToGrade) => "nothing-to-grade",
+            Self::Conflict(Conflict::NoRubric) => "no-rubric",
+            Self::QuotaExceeded(_) => "quota-exceeded",
+            Self::Unavailable(_) => "unavailable",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// What the caller reads.
+    #[must_use]
+    pub fn sentence(&self) -> Sentence {
+        match self {
+            Self::Malformed(what) => Sentence::new(
+                format!("Le corps de la requête n'est pas celui attendu : {what}. Corrigez-le et renvoyez-le."),
+                format!("The body is not what this route takes: {what}. Correct it and send it again."),
+            ),
+            Self::Invalid { sentence, .. } => sentence.clone(),
+            Self::BodyTooLarge(bytes_max) => Sentence::new(
+                format!("Le corps dépasse {bytes_max} octets : envoyez-en moins à la fois."),
+                format!("The body is over {bytes_max} bytes: send less at a time."),
+            ),
+            Self::Unauthenticated(Unauthenticated::Missing) => Sentence::new(
+                "Connectez-vous : la requête ne porte pas de jeton de session.",
+                "Sign in: the request carries no session token.",
+            ),
+            Self::Unauthenticated(Unauthenticated::Expired) => Sentence::new(
+                "Votre session a expiré : reconnectez-vous. Rien n'est perdu.",
+                "Your session has expired: sign in again. Nothing is lost.",
+            ),
+            Self::Unauthenticated(Unauthenticated::Forged) => Sentence::new(
+                "Ce jeton de session n'est pas valable : reconnectez-vous.",
+                "This session token is not valid: sign in again.",
+            ),
+            Self::NotFound(noun) => not_found(*noun),
+            Self::MethodNotAllowed => Sentence::new(
+                "Cette adresse n'accepte pas cette méthode : voyez openapi.json.",
+                "This address does not take this method: see openapi.json.",
+            ),
+            Self::Conflict(conflict) => conflict.sentence(),
+            Self::QuotaExceeded(quota) => Sentence::new(
+                format!(
+                    "Cette correction réserverait {} jetons ; il en reste {} sur {} (formule {}). Corrigez {} \
+                     copie(s) ou changez de formule. Rien de ce qui est déposé n'est perdu.",
+                    quota.needed_tokens,
+                    quota.remaining_tokens,
+                    quota.limit_tokens,
+                    quota.tier.name(),
+                    quota.copies_that_fit
+                ),
+                format!(
+                    "This run would reserve {} tokens; {} of {} are left (tier {}). Grade {} copies or change \
+                     tier. Nothing already uploaded is lost.",
+                    quota.needed_tokens,
+                    quota.remaining_tokens,
+                    quota.limit_tokens,
+                    quota.tier.name(),
+                    quota.copies_that_fit
+                ),
+            ),
+            Self::Unavailable(_) => Sentence::new(
+                "Le service est momentanément surchargé. Réessayez dans quelques secondes ; rien n'est perdu.",
+                "The service is busy for a moment. Try again in a few seconds; nothing is lost.",
+            ),
+            Self::Internal(_) => Sentence::new(
+                "Une erreur de notre côté. Réessayez ; si elle persiste, écrivez-nous avec l'identifiant.",
+                "An error on our side. Try again; if it stays, write to us with the identifier.",
+            ),
+        }
+    }
+}
+
+impl Conflict {
+    fn sentence(&self) -> Sentence {
+        match self {
+            Self::KeyReused => Sentence::new(
+                "Cette clé d'idempotence a déjà servi à une autre requête : prenez-en une nouvelle.",
+                "This idempotency key was used for another request: take a new one.",
+            ),
+            Self::CopiesBusy(count) => Sentence::new(
+                format!("{count} copie(s) sont déjà en cours de correction : attendez ou arrêtez cette correction."),
+                format!("{count} copies are being graded already: wait for that run, or stop it."),
+            ),
+            Self::NothingToGrade => Sentence::new(
+                "Aucune copie à corriger : déposez des copies, ou relancez celles qui ont échoué.",
+                "No copy to grade: upload copies, or retry the failed ones.",
+            ),
+            Self::NoRubric => Sentence::new(
+                "Ce devoir n'a pas encore de barème : ajoutez-en un avant de corriger.",
+                "This assignment has no barème yet: add one before grading.",
+            ),
+        }
+    }
+}
+
+fn not_found(noun: Noun) -> Sentence {
+    let (fr, en) = match noun {
+        Noun::Assignment => ("Ce devoir n'existe pas", "There is no such assignment"),
+        Noun::Rubric => ("Cette version du barème n'existe pas", "There is no such barème version"),
+        Noun::Copy => ("Cette copie n'existe pas", "There is no such copy"),
+        Noun::Run => ("Cette correction n'existe pas", "There is no such run"),
+        Noun::Result => ("Cette copie n'a pas encore de résultat", "This copy has no result yet"),
+        Noun::Route => ("Cette adresse n'existe pas", "There is no such address"),
+    };
+    Sentence::new(
+        format!("{fr}, ou n'est pas à vous : vérifiez l'identifiant."),
+        format!("{en}, or it is not yours: check the identifier."),
+    )
+}
+
+/// Why one copy ended without a proposal. It fails alone: the others of its run go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyFailure {
+    code: String,
+    sentence: Sentence,
+}
+
+impl CopyFailure {
+    /// A failure found by another room (the PDF reader, the model's client), with its stable code.
+    pub fn new(code: impl Into<String>, sentence: Sentence) -> Self {
+        Self { code: code.into(), sentence }
+    }
+
+    /// The slot was given, but no file came.
+    #[must_use]
+    pub fn file_missing() -> Self {
+        Self::new(
+            "file-missing",
+            Sentence::new(
+                "Le fichier n'a pas été déposé : déposez-le, puis relancez cette copie.",
+                "The file was not uploaded: upload it, then retry this copy.",
+            ),
+        )
+    }
+
+    /// The copy needs more tokens than its reservation and what is left together.
+    #[must_use]
+    pub fn quota(needed_tokens: u64) -> Self {
+        Self::new(
+            "quota-exceeded",
+            Sentence::new(
+                format!(
+                    "Cette copie demande {needed_tokens} jetons, plus qu'il n'en reste : rien n'a été envoyé ni \
+                     débité. Changez de formule, puis relancez-la."
+                ),
+                format!(
+                    "This copy needs {needed_tokens} tokens, more than are left: nothing was sent or charged. \
+                     Change tier, then retry it."
+                ),
+            ),
+        )
+    }
+
+    /// Its worker died too often.
+    #[must_use]
+    pub fn attempts_exhausted() -> Self {
+        Self::new(
+            "attempts-exhausted",
+            Sentence::new(
+                "La correction de cette copie a été interrompue trop de fois. Rien n'est débité : relancez-la.",
+                "Grading this copy was cut short too often. Nothing is charged: retry it.",
+            ),
+        )
+    }
+
+    /// Its run's time was over before it was graded.
+    #[must_use]
+    pub fn expired() -> Self {
+        Self::new(
+            "expired",
+            Sentence::new(
+                "Cette copie n'a pas été corrigée à temps. Rien n'est débité : relancez-la.",
+                "This copy was not graded in time. Nothing is charged: retry it.",
+            ),
+        )
+    }
+
+    /// Stable, kebab-case.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// What the teacher reads.
+    #[must_use]
+    pub fn sentence(&self) -> &Sentence {
+        &self.sentence
+    }
+}

@@ -1,10 +1,15 @@
 //! The product's rules as pure types and decisions. Nothing here does I/O, reads a clock or knows AWS.
 
+pub mod copy;
 pub mod failure;
 pub mod ids;
 pub mod mark;
 pub mod money;
+pub mod plan;
+pub mod quota;
 pub mod rubric;
+pub mod run;
+pub mod time;
 
 /// The two languages that La Corrigeuse speaks; French is the default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]

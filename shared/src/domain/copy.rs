@@ -1,0 +1,141 @@
+//! A copy and its way through a run.
+//!
+//! ```text
+//! New ──claim──▶ Queued ──lease──▶ Leased ──settle──▶ Graded
+//!  ▲               │  ▲              │ │
+//!  └────stop───────┘  └───release────┘ └──void──▶ Failed ──claim──▶ Queued (another run)
+//! ```
+//! Every arrow is one conditional write. A copy that is `Queued` or `Leased` names the run that holds it, and
+//! that run's reservation is pending: so nothing is ever charged to a reservation that is closed.
+
+use serde::{Deserialize, Serialize};
+
+use super::failure::CopyFailure;
+use super::ids::{AssignmentId, CopyId, RunId};
+use super::time::UnixMillis;
+
+/// Where a copy stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CopyState {
+    /// Uploaded (or about to be); in no run.
+    New,
+    /// Accepted by a run: its message is in the outbox or the queue.
+    Queued,
+    /// A worker has it until its lease ends.
+    Leased,
+    /// It has a published proposal.
+    Graded,
+    /// It ended without a proposal; the reason is kept.
+    Failed,
+}
+
+impl CopyState {
+    /// As stored and answered.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Queued => "queued",
+            Self::Leased => "leased",
+            Self::Graded => "graded",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// In a run that is not finished.
+    #[must_use]
+    pub const fn is_busy(self) -> bool {
+        matches!(self, Self::Queued | Self::Leased)
+    }
+
+    /// Whether a run may take it: a graded copy keeps its proposal.
+    #[must_use]
+    pub const fn is_gradable(self) -> bool {
+        matches!(self, Self::New | Self::Failed)
+    }
+}
+
+/// What a teacher sees of a result without opening it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResultSummary {
+    /// Total in the barème's points, as decimal text.
+    pub total: String,
+    /// Total on 20, as decimal text.
+    pub total_on_20: String,
+    /// Codes of the flags that a human must see.
+    pub flags: Vec<String>,
+    /// What the copy cost the teacher.
+    pub charged_tokens: u64,
+}
+
+/// One pupil's work, as stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Copy {
+    /// Its id.
+    pub copy: CopyId,
+    /// Its assignment.
+    pub assignment: AssignmentId,
+    /// The name of the uploaded file, for the teacher's eyes only.
+    pub file_name: String,
+    /// The pupil's name, from the slot or found in the copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pupil: Option<String>,
+    /// Size announced for the upload. Unit: bytes.
+    pub size_bytes: u64,
+    /// When its slot was given.
+    pub created_at: UnixMillis,
+    /// Where it stands.
+    pub state: CopyState,
+    /// The run that holds it or held it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// The step that its worker is in: `detection`, `grading`, `verification`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// How many times it was leased in its run: bounds the model calls, and fences a late worker.
+    #[serde(default)]
+    pub epoch: u32,
+    /// Until when its worker holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<UnixMillis>,
+    /// Its part of the run's reservation. Unit: tokens.
+    #[serde(default)]
+    pub reserved_tokens: u64,
+    /// Key of its published result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
+    /// The result in short.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<ResultSummary>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<CopyFailure>,
+}
+
+/// Leases of one copy in one run; with the calls of one lease bounded, so are its model calls (I6).
+pub const EPOCHS_MAX: u32 = 4;
+
+/// What asking for a copy's lease came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Lease {
+    /// It is ours until `lease_until`; the copy carries the new epoch.
+    Taken(Box<Copy>),
+    /// Another worker has it until then.
+    Busy(UnixMillis),
+    /// It is resolved, or in another run: the message is stale.
+    Gone,
+    /// It was leased too often and must fail. The copy as it is.
+    Exhausted(Box<Copy>),
+}
+
+/// What publishing a result (or a failure) came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolution {
+    /// This call did it.
+    Done,
+    /// An earlier call with the same epoch did it, and its reply was lost.
+    Already,
+    /// Another worker took the copy over, or its run is closed: what was spent here is waste.
+    Fenced,
+}

@@ -1,0 +1,291 @@
+//! Tiers, token counters and reservations: the rules of the ledger.
+//!
+//! Money has states: a run *reserves* before anything is sent, each copy's charge is taken from the
+//! reservation, and the reservation is *posted* once, when its last copy is resolved: what was used stays
+//! used, the rest comes back. So `used + reserved` never passes `granted`, whatever fails or arrives twice.
+//! (The vocabulary is TigerBeetle's two-phase transfer.)
+
+use serde::{Deserialize, Serialize};
+
+/// A tier (*formule*).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// Démo: granted once, never renewed.
+    #[default]
+    Free,
+    /// Essentiel.
+    Essentiel,
+    /// Pro.
+    Pro,
+    /// Max.
+    Max,
+}
+
+impl Tier {
+    /// Every tier, cheapest first.
+    pub const ALL: [Self; 4] = [Self::Free, Self::Essentiel, Self::Pro, Self::Max];
+
+    /// The name in answers and configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::Essentiel => "essentiel",
+            Self::Pro => "pro",
+            Self::Max => "max",
+        }
+    }
+}
+
+/// How many tokens each tier grants per period. Configuration, with the product's values as default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TierLimits {
+    free: u64,
+    essentiel: u64,
+    pro: u64,
+    max: u64,
+}
+
+impl Default for TierLimits {
+    fn default() -> Self {
+        Self { free: 100_000, essentiel: 1_200_000, pro: 6_000_000, max: 24_000_000 }
+    }
+}
+
+impl TierLimits {
+    /// Tokens that `tier` grants per period.
+    #[must_use]
+    pub const fn granted_tokens(&self, tier: Tier) -> u64 {
+        match tier {
+            Tier::Free => self.free,
+            Tier::Essentiel => self.essentiel,
+            Tier::Pro => self.pro,
+            Tier::Max => self.max,
+        }
+    }
+}
+
+/// The period that a counter belongs to. Nothing is ever reset: a new paid period is a new counter.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Period(String);
+
+impl Period {
+    /// The Free tier's only period.
+    #[must_use]
+    pub fn free() -> Self {
+        Self("free".to_owned())
+    }
+
+    /// A paid period, named by its subscription and start: `sub_123@1763596800`.
+    /// `None` where the text could not be a part of a key.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '@' | '-');
+        (!text.is_empty() && text.len() <= 80 && text.chars().all(plain)).then(|| Self(text.to_owned()))
+    }
+
+    /// As it stands in keys and answers.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One account's counter for one period. Unit: tokens. `granted = used + reserved + remaining`, always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counter {
+    /// What the tier gives for the period.
+    pub granted: u64,
+    /// Held by runs that are not finished.
+    pub reserved: u64,
+    /// Charged.
+    pub used: u64,
+    /// Free to reserve. Stored, because a DynamoDB condition cannot subtract.
+    pub remaining: u64,
+}
+
+/// One line of the ledger: what an operation did to its counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Entry {
+    /// The period was opened, or its grant raised.
+    Grant {
+        /// Tokens added.
+        tokens: u64,
+    },
+    /// The grant was lowered, never below what is used and reserved.
+    Revoke {
+        /// Tokens taken back from what remained.
+        tokens: u64,
+    },
+    /// A run took hold of tokens, or a copy asked for more of them.
+    Reserve {
+        /// Tokens moved from remaining to reserved.
+        tokens: u64,
+    },
+    /// A run was resolved.
+    Post {
+        /// The whole reservation.
+        reserved: u64,
+        /// What of it was charged; the rest went back.
+        used: u64,
+    },
+}
+
+impl Counter {
+    /// The counter after `entry`; `None` when the entry is impossible here (it would make a field negative).
+    #[must_use]
+    pub fn after(self, entry: Entry) -> Option<Self> {
+        let next = match entry {
+            Entry::Grant { tokens } => Self {
+                granted: self.granted.checked_add(tokens)?,
+                remaining: self.remaining.checked_add(tokens)?,
+                ..self
+            },
+            Entry::Revoke { tokens } => Self {
+                granted: self.granted.checked_sub(tokens)?,
+                remaining: self.remaining.checked_sub(tokens)?,
+                ..self
+            },
+            Entry::Reserve { tokens } => Self {
+                reserved: self.reserved.checked_add(tokens)?,
+                remaining: self.remaining.checked_sub(tokens)?,
+                ..self
+            },
+            Entry::Post { reserved, used } => Self {
+                reserved: self.reserved.checked_sub(reserved)?,
+                used: self.used.checked_add(used)?,
+                remaining: self.remaining.checked_add(reserved.checked_sub(used)?)?,
+                ..self
+            },
+        };
+        Some(next)
+    }
+
+    /// The counter that a list of entries amounts to, in any order that never goes below zero.
+    /// Sums are taken whole, because entries written in the same instant have no order.
+    #[must_use]
+    pub fn fold(entries: impl IntoIterator<Item = Entry>) -> Option<Self> {
+        let (mut granted, mut revoked, mut held, mut released, mut used) = (0u64, 0u64, 0u64, 0u64, 0u64);
+        for entry in entries {
+            match entry {
+                Entry::Grant { tokens } => granted = granted.checked_add(tokens)?,
+                Entry::Revoke { tokens } => revoked = revoked.checked_add(tokens)?,
+                Entry::Reserve { tokens } => held = held.checked_add(tokens)?,
+                Entry::Post { reserved, used: charged } => {
+                    released = released.checked_add(reserved)?;
+                    used = used.checked_add(charged)?;
+                }
+            }
+        }
+        let granted = granted.checked_sub(revoked)?;
+        let reserved = held.checked_sub(released)?;
+        let remaining = granted.checked_sub(used)?.checked_sub(reserved)?;
+        Some(Self { granted, reserved, used, remaining })
+    }
+
+    /// Invariant I1.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.used.checked_add(self.reserved).and_then(|held| held.checked_add(self.remaining))
+            == Some(self.granted)
+    }
+
+    /// The entry that moves this counter's grant to `granted`: a raise in full, a cut down to what is already
+    /// used and reserved. `None` when nothing changes.
+    #[must_use]
+    pub fn regrant(&self, granted: u64) -> Option<Entry> {
+        if granted > self.granted {
+            return Some(Entry::Grant { tokens: granted - self.granted });
+        }
+        let tokens = (self.granted - granted).min(self.remaining);
+        (tokens > 0).then_some(Entry::Revoke { tokens })
+    }
+}
+
+/// What one copy reserves at the start of its run, before anyone has opened its PDF. Unit: tokens.
+///
+/// A typed copy of two pages costs about 2,400; a scan about 3,300 a page and weighs some 250 KB a page.
+/// The estimate is generous, because what is not used comes back; a copy that needs more (thirty typed pages
+/// in a small file) asks for it when its pages are known, before anything is sent.
+#[must_use]
+pub fn copy_estimate_tokens(size_bytes: u64) -> u64 {
+    const BASE_TOKENS: u64 = 5_000;
+    const SCANNED_PAGE_TOKENS: u64 = 5_000;
+    const SCANNED_PAGE_BYTES: u64 = 250_000;
+    const PAGES_MAX: u64 = 200;
+    BASE_TOKENS + SCANNED_PAGE_TOKENS * (size_bytes / SCANNED_PAGE_BYTES).min(PAGES_MAX)
+}
+
+/// How many of the estimates, taken in order, fit into `remaining` beside `fixed` tokens for the run itself.
+#[must_use]
+pub fn copies_that_fit(remaining: u64, fixed: u64, estimates: &[u64]) -> usize {
+    let mut left = remaining.saturating_sub(fixed);
+    estimates
+        .iter()
+        .take_while(|&&estimate| {
+            let fits = estimate <= left;
+            left = left.saturating_sub(estimate);
+            fits
+        })
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn entry() -> impl Strategy<Value = Entry> {
+        let tokens = 0u64..50_000;
+        prop_oneof![
+            tokens.clone().prop_map(|tokens| Entry::Grant { tokens }),
+            tokens.clone().prop_map(|tokens| Entry::Revoke { tokens }),
+            tokens.clone().prop_map(|tokens| Entry::Reserve { tokens }),
+            (tokens.clone(), tokens).prop_map(|(a, b)| Entry::Post { reserved: a.max(b), used: a.min(b) }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_counter_stays_whole_and_equals_the_fold_of_its_entries(entries in proptest::collection::vec(entry(), 0..60)) {
+            let mut counter = Counter::default();
+            let mut applied = Vec::new();
+            for entry in entries {
+                if let Some(next) = counter.after(entry) {
+                    counter = next;
+                    applied.push(entry);
+                }
+                prop_assert!(counter.is_whole());
+            }
+            prop_assert_eq!(Counter::fold(applied.iter().copied()), Some(counter));
+            prop_assert_eq!(Counter::fold(applied.into_iter().rev()), Some(counter));
+        }
+
+        #[test]
+        fn a_change_of_grant_never_makes_remaining_negative(used in 0u64..1000, reserved in 0u64..1000, remaining in 0u64..1000, granted in 0u64..5000) {
+            let counter = Counter { granted: used + reserved + remaining, reserved, used, remaining };
+            let after = counter.regrant(granted).map_or(Some(counter), |entry| counter.after(entry)).unwrap();
+            prop_assert!(after.is_whole());
+            prop_assert_eq!(after.granted, granted.max(used + reserved));
+        }
+    }
+
+    #[test]
+    fn a_run_is_told_how_many_copies_would_fit() {
+        assert_eq!(copies_that_fit(10_000, 2_000, &[4_000, 4_000, 1]), 2);
+        assert_eq!(copies_that_fit(1_000, 2_000, &[1]), 0);
+        assert_eq!(copies_that_fit(u64::MAX, 0, &[u64::MAX, 1]), 1);
+    }
+
+    #[test]
+    fn a_period_cannot_smuggle_a_key() {
+        assert!(Period::parse("sub_1A@1763596800").is_some());
+        for wrong in ["", "a#b", "é", &"x".repeat(81)] {
+            assert_eq!(Period::parse(wrong), None, "{wrong}");
+        }
+    }
+}
