@@ -67,6 +67,8 @@ pub struct ResultSummary {
     pub flags: Vec<String>,
     /// What the copy cost the teacher.
     pub charged_tokens: u64,
+    /// What it cost us, by phase and model.
+    pub spent: Vec<super::money::Spent>,
 }
 
 /// One pupil's work, as stored.

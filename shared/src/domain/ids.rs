@@ -29,6 +29,20 @@ macro_rules! ids {
             }
         }
 
+        impl $name {
+            /// The id's 16 bytes.
+            #[must_use]
+            pub const fn bytes(self) -> [u8; 16] {
+                self.0.into_bytes()
+            }
+
+            /// The id with these 16 bytes.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.as_hyphenated().fmt(f)

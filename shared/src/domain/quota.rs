@@ -133,6 +133,14 @@ pub enum Entry {
         /// What of it was charged; the rest went back.
         used: u64,
     },
+    /// A copy (or the call that warms the cache) was charged to its run's reservation. The counter moves when
+    /// the run is posted; `Post.used` is the sum of these.
+    Charge {
+        /// Tokens charged.
+        tokens: u64,
+        /// Tokens paid to the provider but not charged to the teacher.
+        waste: u64,
+    },
 }
 
 impl Counter {
@@ -161,6 +169,7 @@ impl Counter {
                 remaining: self.remaining.checked_add(reserved.checked_sub(used)?)?,
                 ..self
             },
+            Entry::Charge { .. } => self,
         };
         Some(next)
     }
@@ -179,6 +188,7 @@ impl Counter {
                     released = released.checked_add(reserved)?;
                     used = used.checked_add(charged)?;
                 }
+                Entry::Charge { .. } => {}
             }
         }
         let granted = granted.checked_sub(revoked)?;

@@ -56,6 +56,18 @@ pub enum ReservationState {
     Void,
 }
 
+impl ReservationState {
+    /// As stored.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Posted => "POSTED",
+            Self::Void => "VOID",
+        }
+    }
+}
+
 /// The money of one run. `amount = used + left`, and `open` counts the copies that are not resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reservation {

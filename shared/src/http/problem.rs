@@ -1,0 +1,205 @@
+//! Failures as RFC 9457 problem JSON, in the caller's language, and the one place that logs requests.
+
+use axum::Json;
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tracing::Instrument;
+
+use crate::clock::Clock;
+use crate::domain::Language;
+use crate::domain::failure::Failure;
+
+const CORRELATION_HEADER: &str = "x-correlation-id";
+
+/// A problem as callers read it: <https://www.rfc-editor.org/rfc/rfc9457>.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Problem {
+    /// Stable: `/problems/<code>`.
+    #[serde(rename = "type")]
+    #[schema(example = "/problems/quota-exceeded")]
+    kind: String,
+    /// The code in words.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// What, where, and what to do, in the caller's language.
+    detail: String,
+    /// The request's correlation id.
+    instance: String,
+    /// The field that is wrong, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    /// For `quota-exceeded`: what an upgrade dialog needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    quota: Option<Value>,
+}
+
+/// The status of each failure, exhaustively.
+const fn status(failure: &Failure) -> StatusCode {
+    match failure {
+        Failure::Malformed(_) => StatusCode::BAD_REQUEST,
+        Failure::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        Failure::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        Failure::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+        Failure::NotFound(_) => StatusCode::NOT_FOUND,
+        Failure::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Failure::Conflict(_) => StatusCode::CONFLICT,
+        Failure::QuotaExceeded(_) => StatusCode::PAYMENT_REQUIRED,
+        Failure::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Failure::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// A handler's failure leaves as it is; [`edge`] turns it into words, because only there the caller's language
+/// is known.
+#[derive(Clone)]
+struct Raised(std::sync::Arc<Failure>);
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut response = status(&self).into_response();
+        response.extensions_mut().insert(Raised(std::sync::Arc::new(self)));
+        response
+    }
+}
+
+/// The id that follows a request through queue, log and model call.
+#[derive(Debug, Clone)]
+pub struct Correlation(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Correlation {
+    type Rejection = std::convert::Infallible;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self(String::new())))
+    }
+}
+
+/// The outermost layer of every HTTP function: gives the request its correlation id, logs it once, and turns a
+/// failure into a problem in the caller's language.
+pub async fn edge(State(clock): State<Clock>, mut request: Request, next: Next) -> Response {
+    let started = clock.now_millis();
+    let correlation = correlation(request.headers());
+    let language = language(request.headers());
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map_or("?", MatchedPath::as_str).to_owned();
+    request.extensions_mut().insert(Correlation(correlation.clone()));
+    let span = tracing::info_span!("request", %correlation, %method, route);
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let raised = response.extensions_mut().remove::<Raised>();
+    let milliseconds = clock.now_millis().saturating_sub(started);
+    span.in_scope(|| log(raised.as_ref().map(|raised| &*raised.0), response.status(), milliseconds));
+    if let Some(Raised(failure)) = raised {
+        response = problem(&failure, language, &correlation);
+    }
+    if let Ok(value) = HeaderValue::from_str(&correlation) {
+        response.headers_mut().insert(CORRELATION_HEADER, value);
+    }
+    response
+}
+
+fn log(failure: Option<&Failure>, status: StatusCode, milliseconds: i64) {
+    let status = status.as_u16();
+    match failure {
+        Some(Failure::Internal(internal)) => {
+            tracing::error!(status, milliseconds, code = "internal", cause = internal.for_log(), "failed");
+        }
+        Some(Failure::Unavailable(internal)) => {
+            tracing::warn!(status, milliseconds, code = "unavailable", cause = internal.for_log(), "failed");
+        }
+        Some(failure) => tracing::info!(status, milliseconds, code = failure.code(), "refused"),
+        None => tracing::info!(status, milliseconds, "answered"),
+    }
+}
+
+fn problem(failure: &Failure, language: Language, correlation: &str) -> Response {
+    let status = status(failure);
+    let (path, quota) = match failure {
+        Failure::Invalid { path, .. } => (Some(path.clone()), None),
+        Failure::QuotaExceeded(quota) => (
+            None,
+            Some(json!({
+                "tier": quota.tier.name(),
+                "limit_tokens": quota.limit_tokens,
+                "remaining_tokens": quota.remaining_tokens,
+                "needed_tokens": quota.needed_tokens,
+                "copies_that_fit": quota.copies_that_fit,
+            })),
+        ),
+        _ => (None, None),
+    };
+    let body = Problem {
+        kind: format!("/problems/{}", failure.code()),
+        title: failure.code().replace('-', " "),
+        status: status.as_u16(),
+        detail: failure.sentence().text(language).to_owned(),
+        instance: correlation.to_owned(),
+        path,
+        quota,
+    };
+    let mut response = (status, Json(body)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if failure.retryable() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// The caller's own id when it is a plain one (so that a retry can be followed), else a new one.
+fn correlation(headers: &HeaderMap) -> String {
+    let plain = |text: &&str| {
+        (8..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    let sent = headers.get(CORRELATION_HEADER).and_then(|value| value.to_str().ok()).filter(plain);
+    sent.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
+}
+
+/// French unless English is asked for before it.
+fn language(headers: &HeaderMap) -> Language {
+    let asked = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let place = |tag: &str| asked.to_ascii_lowercase().split(',').position(|part| part.trim().starts_with(tag));
+    match (place("en"), place("fr")) {
+        (Some(en), Some(fr)) if en < fr => Language::En,
+        (Some(_), None) => Language::En,
+        _ => Language::Fr,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn french_is_the_default_language() {
+        for (asked, expected) in [
+            ("", Language::Fr),
+            ("de", Language::Fr),
+            ("en", Language::En),
+            ("en-GB,en;q=0.9", Language::En),
+            ("fr-FR,fr;q=0.9,en;q=0.8", Language::Fr),
+            ("en,fr", Language::En),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_str(asked).unwrap());
+            assert_eq!(language(&headers), expected, "{asked}");
+        }
+    }
+
+    #[test]
+    fn a_made_up_correlation_id_cannot_forge_a_log_line() {
+        for (sent, kept) in [("abcdef-0123456", true), ("x", false), ("a\tb\tc\td\te", false), ("{\"a\":1}xxx", false)] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CORRELATION_HEADER, HeaderValue::from_str(sent).unwrap());
+            assert_eq!(correlation(&headers) == sent, kept, "{sent}");
+        }
+    }
+}

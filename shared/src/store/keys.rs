@@ -1,0 +1,112 @@
+//! Every key of the table, in one place.
+//!
+//! | partition | sort | what |
+//! |---|---|---|
+//! | `A#account` | `ASSIGNMENT#id`, `IDEMPOTENCY#kind#key`, `PLAN` | what belongs to an account: a lookup starts from the caller, so someone else's id is simply not there |
+//! | `G#assignment` | `RUBRIC#version`, `COPY#id`, `RUN#id`, `MANIFEST#run` | what belongs to an assignment |
+//! | `L#account#period` | `COUNTER`, `RES#run`, `ENTRY#operation` | one ledger |
+//! | `OUTBOX#shard` | `millis#id` | messages not yet sent |
+//!
+//! The sparse index `pending` holds the reservations that are not resolved, oldest first.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use std::collections::HashMap;
+
+use crate::domain::ids::{AccountId, AssignmentId, CopyId, OutboxId, RunId};
+use crate::domain::quota::Period;
+use crate::domain::time::UnixMillis;
+
+/// Outbox partitions: enough that one account's fan-out does not wait for another's.
+pub(super) const OUTBOX_SHARDS: u8 = 8;
+/// The index of pending reservations, and its one partition.
+pub(super) const PENDING_INDEX: &str = "pending";
+pub(super) const PENDING_PARTITION: &str = "RES";
+
+/// A primary key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) pk: String,
+    pub(super) sk: String,
+}
+
+impl Key {
+    pub(super) fn attributes(&self) -> HashMap<String, AttributeValue> {
+        HashMap::from([
+            ("pk".to_owned(), AttributeValue::S(self.pk.clone())),
+            ("sk".to_owned(), AttributeValue::S(self.sk.clone())),
+        ])
+    }
+}
+
+pub(super) fn account(account: AccountId) -> String {
+    format!("A#{account}")
+}
+
+pub(super) fn group(assignment: AssignmentId) -> String {
+    format!("G#{assignment}")
+}
+
+pub(super) fn ledger(account: AccountId, period: &Period) -> String {
+    format!("L#{account}#{}", period.as_str())
+}
+
+/// The account and period in a ledger's partition key.
+pub(super) fn parse_ledger(pk: &str) -> Option<(AccountId, Period)> {
+    let (account, period) = pk.strip_prefix("L#")?.split_once('#')?;
+    Some((account.parse().ok()?, Period::parse(period)?))
+}
+
+pub(super) fn plan(id: AccountId) -> Key {
+    Key { pk: account(id), sk: "PLAN".to_owned() }
+}
+
+pub(super) fn assignment(owner: AccountId, id: AssignmentId) -> Key {
+    Key { pk: account(owner), sk: format!("ASSIGNMENT#{id}") }
+}
+
+/// `key` is a digest: what a caller sends never becomes a part of a key.
+pub(super) fn idempotency(owner: AccountId, kind: &str, digest: &str) -> Key {
+    Key { pk: account(owner), sk: format!("IDEMPOTENCY#{kind}#{digest}") }
+}
+
+pub(super) fn rubric(assignment: AssignmentId, version: u32) -> Key {
+    Key { pk: group(assignment), sk: format!("RUBRIC#{version:05}") }
+}
+
+pub(super) fn copy(assignment: AssignmentId, id: CopyId) -> Key {
+    Key { pk: group(assignment), sk: format!("COPY#{id}") }
+}
+
+pub(super) fn run(assignment: AssignmentId, id: RunId) -> Key {
+    Key { pk: group(assignment), sk: format!("RUN#{id}") }
+}
+
+pub(super) fn manifest(assignment: AssignmentId, id: RunId) -> Key {
+    Key { pk: group(assignment), sk: format!("MANIFEST#{id}") }
+}
+
+pub(super) fn counter(owner: AccountId, period: &Period) -> Key {
+    Key { pk: ledger(owner, period), sk: "COUNTER".to_owned() }
+}
+
+pub(super) fn reservation(owner: AccountId, period: &Period, run: RunId) -> Key {
+    Key { pk: ledger(owner, period), sk: format!("RES#{run}") }
+}
+
+pub(super) fn entry(owner: AccountId, period: &Period, operation: &str) -> Key {
+    Key { pk: ledger(owner, period), sk: format!("ENTRY#{operation}") }
+}
+
+pub(super) fn outbox(id: OutboxId, at: UnixMillis) -> Key {
+    let shard = id.to_string().bytes().fold(0u8, u8::wrapping_add) % OUTBOX_SHARDS;
+    Key { pk: outbox_partition(shard), sk: format!("{}#{id}", moment(at)) }
+}
+
+pub(super) fn outbox_partition(shard: u8) -> String {
+    format!("OUTBOX#{shard}")
+}
+
+/// Sorts as text the way moments sort.
+pub(super) fn moment(at: UnixMillis) -> String {
+    format!("{:015}", at.unsigned())
+}

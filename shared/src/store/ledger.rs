@@ -1,0 +1,205 @@
+//! Counters: opened once a period, changed only with an entry beside them, resolved once a run.
+
+use super::entries::{Operation, line};
+use super::expression::{Change, Item, Writes, n, s, values};
+use super::keys;
+use super::pages::{item, read};
+use super::transact::Committed;
+use super::{Store, failed};
+use crate::domain::failure::{Failure, Internal};
+use crate::domain::ids::AccountId;
+use crate::domain::plan::Plan;
+use crate::domain::quota::{Counter, Entry, Period};
+use crate::domain::run::{Address, Reservation, ReservationState};
+use crate::domain::time::UnixMillis;
+
+const REGRANT_ATTEMPTS_MAX: u32 = 20;
+
+impl Store {
+    pub(super) async fn get(&self, key: &keys::Key, consistent: bool) -> Result<Option<Item>, Failure> {
+        let found = self
+            .dynamo
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .consistent_read(consistent)
+            .send()
+            .await
+            .map_err(|error| failed("GetItem", &error))?;
+        Ok(found.item)
+    }
+
+    /// The account's plan; an account that never subscribed is Free.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is.
+    pub async fn plan(&self, account: AccountId) -> Result<Plan, Failure> {
+        match self.get(&keys::plan(account), true).await? {
+            Some(found) => read("plan", found),
+            None => Ok(Plan::free()),
+        }
+    }
+
+    /// Records the account's plan.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is.
+    pub async fn put_plan(&self, account: AccountId, plan: &Plan) -> Result<(), Failure> {
+        let mut attributes = item("plan", plan)?;
+        attributes.extend(keys::plan(account).attributes());
+        self.dynamo
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(attributes))
+            .send()
+            .await
+            .map_err(|error| failed("PutItem", &error))?;
+        Ok(())
+    }
+
+    /// The period's counter; `None` before its first use.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is.
+    pub async fn counter(&self, account: AccountId, period: &Period) -> Result<Option<Counter>, Failure> {
+        self.get(&keys::counter(account, period), true).await?.map(|found| read("counter", found)).transpose()
+    }
+
+    /// The period's counter, opened with `granted` tokens if this is its first use. Granting twice is
+    /// impossible: the counter and its first entry are created together or not at all.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is.
+    pub async fn open_counter(
+        &self,
+        account: AccountId,
+        period: &Period,
+        granted: u64,
+        now: UnixMillis,
+    ) -> Result<Counter, Failure> {
+        if let Some(counter) = self.counter(account, period).await? {
+            return Ok(counter);
+        }
+        let entry = Entry::Grant { tokens: granted };
+        let opened = Counter { granted, remaining: granted, ..Counter::default() };
+        let mut writes = Writes::new(&self.table);
+        writes.create(&keys::counter(account, period), item("counter", &opened)?);
+        writes.create(
+            &keys::entry(account, period, &Operation::Open.to_string()),
+            line(entry, now, &Operation::Open)?,
+        );
+        match self.commit("open counter", writes).await? {
+            Committed::Yes => Ok(opened),
+            Committed::No(_) => self
+                .counter(account, period)
+                .await?
+                .ok_or_else(|| Failure::Internal(Internal::new("a ledger has its first entry but no counter"))),
+        }
+    }
+
+    /// Moves the period's grant to `granted`: a raise in full, a cut no lower than what is used and reserved.
+    /// `id` names the change, so that asking twice changes once.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is, or the counter changes too fast.
+    pub async fn regrant(
+        &self,
+        account: AccountId,
+        period: &Period,
+        granted: u64,
+        id: &str,
+        now: UnixMillis,
+    ) -> Result<Counter, Failure> {
+        let operation = Operation::Regrant(id.to_owned());
+        let entry_key = keys::entry(account, period, &operation.to_string());
+        for _ in 0..REGRANT_ATTEMPTS_MAX {
+            let counter = self.open_counter(account, period, granted, now).await?;
+            if self.get(&entry_key, true).await?.is_some() {
+                return Ok(counter);
+            }
+            let Some(entry) = counter.regrant(granted) else { return Ok(counter) };
+            let Some(next) = counter.after(entry) else {
+                return Err(Failure::Internal(Internal::new("a regrant that its counter cannot take")));
+            };
+            let mut writes = Writes::new(&self.table);
+            writes.create(&entry_key, line(entry, now, &operation)?);
+            writes.change(Change {
+                key: keys::counter(account, period),
+                change: "SET #granted = :granted, #remaining = :remaining",
+                condition: "#granted = :was_granted AND #remaining = :was_remaining",
+                values: values([
+                    (":granted", n(next.granted)),
+                    (":remaining", n(next.remaining)),
+                    (":was_granted", n(counter.granted)),
+                    (":was_remaining", n(counter.remaining)),
+                ]),
+            });
+            if let Committed::Yes = self.commit("regrant", writes).await? {
+                return Ok(next);
+            }
+        }
+        Err(Failure::Unavailable(Internal::new("regrant: the counter changes too fast")))
+    }
+
+    /// A run's reservation.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is.
+    pub async fn reservation(&self, address: &Address) -> Result<Option<Reservation>, Failure> {
+        let key = keys::reservation(address.account, &address.period, address.run);
+        self.get(&key, true).await?.map(|found| read("reservation", found)).transpose()
+    }
+
+    /// Posts a run whose copies are all resolved: what was charged stays used, the rest goes back to the
+    /// counter, once. Returns the reservation as it then is; a run that is not ready is left as it is.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is; the sweeper asks again.
+    pub async fn finish(&self, address: &Address, now: UnixMillis) -> Result<Option<Reservation>, Failure> {
+        let Some(reservation) = self.reservation(address).await? else { return Ok(None) };
+        if reservation.state != ReservationState::Pending || reservation.open > 0 {
+            return Ok(Some(reservation));
+        }
+        let resolved = if reservation.used > 0 { ReservationState::Posted } else { ReservationState::Void };
+        let operation = Operation::Post(address.run);
+        let entry = Entry::Post { reserved: reservation.amount, used: reservation.used };
+        let spent = self.spent(address).await?;
+        let mut writes = Writes::new(&self.table);
+        writes.create(
+            &keys::entry(address.account, &address.period, &operation.to_string()),
+            line(entry, now, &operation)?,
+        );
+        writes.change(Change {
+            key: keys::reservation(address.account, &address.period, address.run),
+            change: "SET #state = :resolved REMOVE #pending_pk, #pending_sk",
+            condition: "#state = :pending AND #open = :none AND #used = :used AND #amount = :amount",
+            values: values([
+                (":resolved", s(resolved.name())),
+                (":pending", s(ReservationState::Pending.name())),
+                (":none", n(0)),
+                (":used", n(reservation.used)),
+                (":amount", n(reservation.amount)),
+            ]),
+        });
+        writes.change(Change {
+            key: keys::counter(address.account, &address.period),
+            change: "SET #reserved = #reserved - :amount, #used = #used + :used, #remaining = #remaining + :left",
+            condition: "#reserved >= :amount",
+            values: values([
+                (":amount", n(reservation.amount)),
+                (":used", n(reservation.used)),
+                (":left", n(reservation.left)),
+            ]),
+        });
+        writes.change(Change {
+            key: keys::run(address.assignment, address.run),
+            change: "SET #finished_at = :now, #spent = :spent",
+            condition: "attribute_exists(pk)",
+            values: values([(":now", n(now.get())), (":spent", spent)]),
+        });
+        match self.commit("finish run", writes).await? {
+            Committed::Yes => Ok(Some(Reservation { state: resolved, ..reservation })),
+            Committed::No(_) => self.reservation(address).await,
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The outbox: what must be sent is written in the transaction that makes it true, and deleted once the queue
+//! has it. Sending right after the commit is only the fast path; the sweeper is the guarantee. A message may
+//! be sent twice, never not at all.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::{Deserialize, Serialize};
+
+use super::expression::{Item, s, values};
+use super::keys::{self, Key};
+use super::pages::{item, read};
+use super::queue::Queue;
+use super::{Store, failed};
+use crate::domain::failure::Failure;
+use crate::domain::ids::{CopyId, OutboxId};
+use crate::domain::run::{Address, Message};
+use crate::domain::time::UnixMillis;
+
+/// Messages in one outbox item: SQS takes ten in a batch, and one item for ten copies costs a tenth of the
+/// write units.
+pub(super) const GROUP_MAX: usize = 10;
+/// Items that one sweep of one shard reads, at most.
+const SWEEP_MAX: i32 = 200;
+
+/// A group of messages not yet sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    id: OutboxId,
+    at: UnixMillis,
+    #[serde(flatten)]
+    address: Address,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    copies: Vec<CopyId>,
+}
+
+impl Pending {
+    /// The message that starts a run.
+    pub(super) fn prepare(address: Address, now: UnixMillis) -> Self {
+        Self { id: OutboxId::mint(now), at: now, address, copies: Vec::new() }
+    }
+
+    /// The messages of up to ten copies.
+    pub(super) fn grade(address: Address, copies: &[CopyId], now: UnixMillis) -> Self {
+        Self { id: OutboxId::mint(now), at: now, address, copies: copies.iter().take(GROUP_MAX).copied().collect() }
+    }
+
+    /// The messages, ready to be sent.
+    #[must_use]
+    pub fn messages(&self) -> Vec<Message> {
+        if self.copies.is_empty() {
+            return vec![Message::Prepare(self.address.clone())];
+        }
+        self.copies.iter().map(|&copy| Message::Grade { address: self.address.clone(), copy }).collect()
+    }
+
+    pub(super) fn key(&self) -> Key {
+        keys::outbox(self.id, self.at)
+    }
+
+    pub(super) fn item(&self) -> Result<Item, Failure> {
+        item("outbox", self)
+    }
+}
+
+impl Store {
+    /// Sends a group and forgets it. A crash between the two sends it again later.
+    ///
+    /// # Errors
+    /// `Unavailable` when the queue or the table is; the group stays.
+    pub async fn relay(&self, queue: &Queue, pending: &Pending) -> Result<(), Failure> {
+        queue.send(&pending.messages()).await?;
+        self.dynamo
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(pending.key().attributes()))
+            .send()
+            .await
+            .map_err(|error| failed("DeleteItem", &error))?;
+        Ok(())
+    }
+
+    /// The groups written before `before` and still unsent, oldest first, a bounded number a call.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is.
+    pub async fn unsent(&self, before: UnixMillis) -> Result<Vec<Pending>, Failure> {
+        let mut groups = Vec::new();
+        for shard in 0..keys::OUTBOX_SHARDS {
+            let found = self
+                .dynamo
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("pk = :pk AND sk < :before")
+                .set_expression_attribute_values(Some(values([
+                    (":pk", s(keys::outbox_partition(shard))),
+                    (":before", s(keys::moment(before))),
+                ])))
+                .consistent_read(true)
+                .limit(SWEEP_MAX)
+                .send()
+                .await
+                .map_err(|error| failed("Query outbox", &error))?;
+            for item in found.items.unwrap_or_default() {
+                groups.push(read("outbox", item)?);
+            }
+        }
+        Ok(groups)
+    }
+
+    /// The runs whose reservation is pending, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is.
+    pub async fn pending_runs(&self, limit: i32) -> Result<Vec<Address>, Failure> {
+        let found = self
+            .dynamo
+            .query()
+            .table_name(&self.table)
+            .index_name(keys::PENDING_INDEX)
+            .key_condition_expression("pending_pk = :pk")
+            .set_expression_attribute_values(Some(values([(":pk", s(keys::PENDING_PARTITION))])))
+            .limit(limit)
+            .send()
+            .await
+            .map_err(|error| failed("Query pending", &error))?;
+        let mut runs = Vec::new();
+        for index_item in found.items.unwrap_or_default() {
+            if let Some(address) = self.address_of(&index_item).await? {
+                runs.push(address);
+            }
+        }
+        Ok(runs)
+    }
+
+    async fn address_of(&self, index_item: &Item) -> Result<Option<Address>, Failure> {
+        let text = |item: &Item, name: &str| item.get(name).and_then(|v| v.as_s().ok()).cloned();
+        let (Some(pk), Some(sk)) = (text(index_item, "pk"), text(index_item, "sk")) else { return Ok(None) };
+        let Some((account, period)) = keys::parse_ledger(&pk) else { return Ok(None) };
+        let Some(item) = self.get(&Key { pk, sk }, true).await? else { return Ok(None) };
+        let (Some(run), Some(assignment)) = (text(&item, "run"), text(&item, "assignment")) else { return Ok(None) };
+        let (Ok(run), Ok(assignment)) = (run.parse(), assignment.parse()) else { return Ok(None) };
+        let correlation = item.get("correlation").map(AttributeValue::as_s).and_then(Result::ok).cloned();
+        Ok(Some(Address { account, period, assignment, run, correlation: correlation.unwrap_or_default() }))
+    }
+}

@@ -1,0 +1,160 @@
+//! Reserve: one transaction takes hold of the tokens, records what the run is to do, and leaves a message that
+//! will start it. A crash right after it loses nothing: the sweeper sends the message.
+//!
+//! The copies themselves are claimed by the run's preparation (`claim.rs`), because a transaction holds 100
+//! items and a run 500 copies; the reservation is for all of them from the first moment.
+
+use super::entries::{Operation, line};
+use super::expression::{Change, Item, Writes, n, s, values};
+use super::keys;
+use super::outbox::Pending;
+use super::pages::{item, read};
+use super::runs::{RunRecord, manifest};
+use super::transact::{Committed, Refusal};
+use super::{Store, unreadable};
+use crate::domain::failure::{Failure, Internal};
+use crate::domain::quota::{Counter, Entry};
+use crate::domain::run::{Estimate, PREFIX_RESERVE_TOKENS, Reservation, ReservationState, Reserved, Run};
+use crate::domain::time::UnixMillis;
+
+/// How long a caller's idempotency key is remembered. Unit: seconds.
+pub(super) const IDEMPOTENCY_SECONDS: i64 = 7 * 24 * 3600;
+
+/// A request for a reservation.
+#[derive(Debug, Clone)]
+pub struct Reserve<'a> {
+    /// What the run is to do.
+    pub run: &'a Run,
+    /// Its copies, each once.
+    pub copies: &'a [Estimate],
+    /// What the counter is opened with, if this is its first use. Unit: tokens.
+    pub granted_tokens: u64,
+    /// The caller's idempotency key and its body, both as digests.
+    pub idempotency: Option<(&'a str, &'a str)>,
+    /// When what is left of the reservation is voided.
+    pub expires_at: UnixMillis,
+}
+
+impl Reserve<'_> {
+    /// What the run takes hold of: its copies' estimates and its own part. Unit: tokens.
+    #[must_use]
+    pub fn amount(&self) -> u64 {
+        self.copies.iter().fold(PREFIX_RESERVE_TOKENS, |sum, copy| sum.saturating_add(copy.tokens))
+    }
+}
+
+/// Places of the conditions that tell why a transaction was refused.
+struct Places {
+    idempotency: Option<usize>,
+    reservation: usize,
+    counter: usize,
+}
+
+impl Store {
+    /// Reserves for a run, and leaves its first message in the outbox. Nothing is sent here.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is; the same call may be made again.
+    pub async fn reserve(&self, request: &Reserve<'_>) -> Result<(Reserved, Option<Pending>), Failure> {
+        let run = request.run;
+        self.open_counter(run.account, &run.period, request.granted_tokens, run.created_at).await?;
+        let start = Pending::prepare(run.address(), run.created_at);
+        let mut writes = Writes::new(&self.table);
+        let places = self.plan_reservation(&mut writes, request, &start)?;
+        let refusal = match self.commit("reserve", writes).await? {
+            Committed::Yes => return Ok((Reserved::Accepted(run.run), Some(start))),
+            Committed::No(refusal) => refusal,
+        };
+        let outcome = why_refused(&refusal, &places, request)?;
+        Ok((outcome, None))
+    }
+
+    fn plan_reservation(
+        &self,
+        writes: &mut Writes<'_>,
+        request: &Reserve<'_>,
+        start: &Pending,
+    ) -> Result<Places, Failure> {
+        let run = request.run;
+        let amount = request.amount();
+        let idempotency = match request.idempotency {
+            None => None,
+            Some((key, body)) => Some(writes.create(
+                &keys::idempotency(run.account, "run", key),
+                values([
+                    ("body", s(body)),
+                    ("id", s(run.run.to_string())),
+                    ("ttl", n(run.created_at.plus_seconds(IDEMPOTENCY_SECONDS).get() / 1000)),
+                ]),
+            )),
+        };
+        let operation = Operation::Reserve(run.run);
+        let reservation =
+            writes.create(&keys::reservation(run.account, &run.period, run.run), reservation(request, amount)?);
+        writes.create(
+            &keys::entry(run.account, &run.period, &operation.to_string()),
+            line(Entry::Reserve { tokens: amount }, run.created_at, &operation)?,
+        );
+        let counter = writes.change(Change {
+            key: keys::counter(run.account, &run.period),
+            change: "SET #remaining = #remaining - :amount, #reserved = #reserved + :amount",
+            condition: "#remaining >= :amount",
+            values: values([(":amount", n(amount))]),
+        });
+        writes.create(&keys::run(run.assignment, run.run), item("run", &RunRecord::new(run.clone()))?);
+        writes.create(&keys::manifest(run.assignment, run.run), manifest(request.copies));
+        writes.create(&start.key(), start.item()?);
+        Ok(Places { idempotency, reservation, counter })
+    }
+}
+
+fn reservation(request: &Reserve<'_>, amount: u64) -> Result<Item, Failure> {
+    let run = request.run;
+    let total = u32::try_from(request.copies.len()).map_err(|error| unreadable("run", error))?;
+    let mut attributes = item(
+        "reservation",
+        &Reservation {
+            run: run.run,
+            assignment: run.assignment,
+            state: ReservationState::Pending,
+            amount,
+            used: 0,
+            left: amount,
+            waste: 0,
+            total,
+            open: total,
+            graded: 0,
+            failed: 0,
+            stop: false,
+            created_at: run.created_at,
+            expires_at: request.expires_at,
+        },
+    )?;
+    attributes.insert("pending_pk".to_owned(), s(keys::PENDING_PARTITION));
+    attributes.insert("pending_sk".to_owned(), s(format!("{}#{}", keys::moment(run.created_at), run.run)));
+    attributes.insert("correlation".to_owned(), s(&run.correlation));
+    Ok(attributes)
+}
+
+/// A repeated request is recognised before the quota is looked at: it may have taken the last tokens itself.
+fn why_refused(refusal: &Refusal, places: &Places, request: &Reserve<'_>) -> Result<Reserved, Failure> {
+    if let Some(place) = places.idempotency.filter(|&place| refusal.at(place)) {
+        let known = refusal.item_at(place).ok_or_else(|| Failure::Internal(Internal::new("idempotency without item")))?;
+        let text = |name: &str| known.get(name).and_then(|value| value.as_s().ok()).map(String::as_str);
+        let same_body = text("body") == request.idempotency.map(|(_, body)| body);
+        let id = text("id").and_then(|id| id.parse().ok());
+        return match (same_body, id) {
+            (true, Some(run)) => Ok(Reserved::Repeated(run)),
+            (false, _) => Ok(Reserved::KeyReused),
+            (true, None) => Err(unreadable("idempotency record", "no run")),
+        };
+    }
+    if refusal.at(places.reservation) {
+        return Ok(Reserved::Accepted(request.run.run));
+    }
+    if refusal.at(places.counter) {
+        let counter = refusal.item_at(places.counter).cloned().unwrap_or_default();
+        return Ok(Reserved::Refused(read::<Counter>("counter", counter)?));
+    }
+    Err(Failure::Internal(Internal::new("a reservation refused for no known reason")))
+}

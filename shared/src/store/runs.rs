@@ -1,0 +1,209 @@
+//! Runs: what was asked, the manifest of their copies, and the lease of their preparation.
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::{Deserialize, Serialize};
+
+use super::expression::{Item, n, names, values};
+use super::keys;
+use super::pages::{Cursor, Page, Range, item, read};
+use super::{Store, failed, unreadable};
+use crate::domain::copy::{Copy, EPOCHS_MAX};
+use crate::domain::failure::Failure;
+use crate::domain::ids::{AssignmentId, RunId};
+use crate::domain::money::{Spent, add_spent};
+use crate::domain::run::{Address, COPIES_MAX, Estimate, Run};
+use crate::domain::time::UnixMillis;
+
+/// A run as stored: what was asked, how its preparation stands, and, at its end, what it cost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// What was asked.
+    #[serde(flatten)]
+    pub run: Run,
+    /// How many times its preparation was leased.
+    #[serde(default)]
+    pub prepare_epoch: u32,
+    /// Whether every copy of its manifest was claimed or given back.
+    #[serde(default)]
+    pub prepared: bool,
+    /// What warming the cache cost.
+    #[serde(default)]
+    pub warm: Vec<Spent>,
+    /// When its reservation was resolved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<UnixMillis>,
+    /// What it cost by phase and model; there once it is finished.
+    #[serde(default)]
+    pub spent: Vec<Spent>,
+}
+
+impl RunRecord {
+    pub(super) const fn new(run: Run) -> Self {
+        Self { run, prepare_epoch: 0, prepared: false, warm: Vec::new(), finished_at: None, spent: Vec::new() }
+    }
+}
+
+/// What asking for a run's preparation came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Preparation {
+    /// It is ours; the record carries the new epoch.
+    Taken(Box<RunRecord>),
+    /// Another worker prepares it until then.
+    Busy,
+    /// It is prepared, or there is no such run.
+    Gone,
+}
+
+/// 16 bytes of id and 4 of estimate for each copy: 500 copies are 10 kB, written once.
+pub(super) fn manifest(copies: &[Estimate]) -> Item {
+    let mut bytes = Vec::with_capacity(copies.len() * 20);
+    for estimate in copies {
+        bytes.extend_from_slice(&estimate.copy.bytes());
+        bytes.extend_from_slice(&u32::try_from(estimate.tokens).unwrap_or(u32::MAX).to_be_bytes());
+    }
+    values([("copies", AttributeValue::B(Blob::new(bytes)))])
+}
+
+fn parse_manifest(item: &Item) -> Option<Vec<Estimate>> {
+    let bytes = item.get("copies")?.as_b().ok()?.as_ref();
+    if bytes.len() % 20 != 0 || bytes.len() / 20 > COPIES_MAX {
+        return None;
+    }
+    bytes
+        .chunks_exact(20)
+        .map(|record| {
+            let (id, tokens) = record.split_at(16);
+            let tokens = u32::from_be_bytes(tokens.try_into().ok()?);
+            Some(Estimate { copy: crate::domain::ids::CopyId::from_bytes(id.try_into().ok()?), tokens: u64::from(tokens) })
+        })
+        .collect()
+}
+
+impl Store {
+    /// A run of an assignment.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is.
+    pub async fn run(&self, assignment: AssignmentId, run: RunId) -> Result<Option<RunRecord>, Failure> {
+        self.get(&keys::run(assignment, run), true).await?.map(|found| read("run", found)).transpose()
+    }
+
+    /// The runs of an assignment, newest first.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is; `Invalid` for a made-up cursor.
+    pub async fn runs(
+        &self,
+        assignment: AssignmentId,
+        cursor: Option<&Cursor>,
+        limit: u16,
+    ) -> Result<Page<RunRecord>, Failure> {
+        let range =
+            Range { partition: keys::group(assignment), prefix: "RUN#", newest_first: true, consistent: false };
+        let page = self.page(&range, cursor, limit).await?;
+        let items = page.items.into_iter().map(|found| read("run", found)).collect::<Result<_, _>>()?;
+        Ok(Page { items, cursor: page.cursor })
+    }
+
+    /// The copies that a run was asked to grade, in order.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is; `Internal` for a run without manifest.
+    pub async fn manifest(&self, address: &Address) -> Result<Vec<Estimate>, Failure> {
+        let found = self.get(&keys::manifest(address.assignment, address.run), true).await?;
+        found.as_ref().and_then(parse_manifest).ok_or_else(|| unreadable("manifest", address.run))
+    }
+
+    /// The copies of a run, as they are now.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is.
+    pub async fn run_copies(&self, address: &Address) -> Result<Vec<Copy>, Failure> {
+        let mut copies = Vec::new();
+        for estimate in self.manifest(address).await? {
+            copies.push(estimate.copy);
+        }
+        let mut found = self.copies_by_id(address.assignment, &copies).await?;
+        found.retain(|copy| copy.run == Some(address.run));
+        Ok(found)
+    }
+
+    /// Takes the lease of a run's preparation.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is.
+    pub async fn lease_preparation(
+        &self,
+        address: &Address,
+        now: UnixMillis,
+        until: UnixMillis,
+    ) -> Result<Preparation, Failure> {
+        let change = "SET #prepare_epoch = #prepare_epoch + :one, #prepare_until = :until";
+        let condition = "attribute_exists(pk) AND #prepared = :no AND #prepare_epoch < :max \
+                         AND (attribute_not_exists(#prepare_until) OR #prepare_until < :now)";
+        let key = keys::run(address.assignment, address.run);
+        let sent = self
+            .dynamo
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .update_expression(change)
+            .condition_expression(condition)
+            .set_expression_attribute_names(names(&[change, condition]))
+            .set_expression_attribute_values(Some(values([
+                (":one", n(1)),
+                (":until", n(until.get())),
+                (":now", n(now.get())),
+                (":no", AttributeValue::Bool(false)),
+                (":max", n(EPOCHS_MAX)),
+            ])))
+            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew)
+            .send()
+            .await;
+        match sent {
+            Ok(output) => Ok(Preparation::Taken(Box::new(read("run", output.attributes.unwrap_or_default())?))),
+            Err(error) if is_refused(&error) => match self.run(address.assignment, address.run).await? {
+                Some(record) if !record.prepared && record.prepare_epoch < EPOCHS_MAX => Ok(Preparation::Busy),
+                Some(_) | None => Ok(Preparation::Gone),
+            },
+            Err(error) => Err(failed("lease preparation", &error)),
+        }
+    }
+
+    /// What a run spent: its warm-up and its copies' sums.
+    pub(super) async fn spent(&self, address: &Address) -> Result<AttributeValue, Failure> {
+        let mut sums = Vec::new();
+        if let Some(record) = self.run(address.assignment, address.run).await? {
+            add_spent(&mut sums, &record.warm);
+        }
+        for copy in self.run_copies(address).await? {
+            if let Some(summary) = &copy.summary {
+                add_spent(&mut sums, &summary.spent);
+            }
+        }
+        let mut wrapped = item("spent", &std::collections::BTreeMap::from([("spent", sums)]))?;
+        wrapped.remove("spent").ok_or_else(|| unreadable("spent", "empty"))
+    }
+}
+
+pub(super) fn is_refused(
+    error: &aws_sdk_dynamodb::error::SdkError<aws_sdk_dynamodb::operation::update_item::UpdateItemError>,
+) -> bool {
+    error.as_service_error().is_some_and(|service| service.is_conditional_check_failed_exception())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::CopyId;
+
+    #[test]
+    fn a_manifest_is_read_as_it_was_written() {
+        let copies: Vec<Estimate> = (0..COPIES_MAX as u64)
+            .map(|i| Estimate { copy: CopyId::mint(UnixMillis::new(1_700_000_000_000)), tokens: 5_000 + i })
+            .collect();
+        assert_eq!(parse_manifest(&manifest(&copies)), Some(copies));
+        assert_eq!(parse_manifest(&values([("copies", AttributeValue::B(Blob::new(vec![0; 19])))])), None);
+    }
+}
