@@ -1,2 +1,27 @@
-//! Placeholder.
-fn main() {}
+//! The `assignments` function.
+
+use assignments::{Doors, router};
+use shared::clock::Clock;
+use shared::config::{required, variable};
+use shared::http::Sessions;
+use shared::store::Clients;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    shared::telemetry::init();
+    let clock = Clock::system();
+    let clients = Clients::load().await;
+    let session_key = required(variable::SESSION_KEY_SECRET)?;
+    let secrets = clients.secrets(clock.clone());
+    let sessions = Sessions::new(clock.clone(), move || {
+        let (secrets, name) = (secrets.clone(), session_key.clone());
+        async move { secrets.get(&name).await }
+    });
+    let doors = Doors {
+        store: clients.store(&required(variable::TABLE_NAME)?),
+        signer: clients.upload_signer(&required(variable::BUCKET_NAME)?),
+        sessions,
+        clock,
+    };
+    lambda_http::run(router(doors).0).await
+}

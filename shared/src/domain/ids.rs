@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use sha2::{Digest, Sha256};
 use std::str::FromStr;
 use uuid::{NoContext, Timestamp, Uuid};
 
@@ -30,6 +31,15 @@ macro_rules! ids {
         }
 
         impl $name {
+            /// The id that sorts at `at` and is otherwise made from `seed`: asking twice gives the same id.
+            #[must_use]
+            pub fn derive(at: UnixMillis, seed: &[u8]) -> Self {
+                let digest = Sha256::digest(seed);
+                let mut random = [0; 10];
+                random.copy_from_slice(&digest[..10]);
+                Self(uuid::Builder::from_unix_timestamp_millis(at.unsigned(), &random).into_uuid())
+            }
+
             /// The id's 16 bytes.
             #[must_use]
             pub const fn bytes(self) -> [u8; 16] {

@@ -1,19 +1,23 @@
 //! Copies: slots for uploads, lists, lookups.
 
-use aws_sdk_dynamodb::types::{KeysAndAttributes, PutRequest, WriteRequest};
-use std::collections::HashMap;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{KeysAndAttributes, Select};
+use futures::stream::{self, StreamExt, TryStreamExt};
 
-use super::expression::Item;
+use super::assignments::Created;
+use super::expression::{Item, Writes, n, s, values};
 use super::keys;
 use super::pages::{Cursor, Page, Range, item, read};
-use super::transact::backoff;
+use super::reserve::IDEMPOTENCY_SECONDS;
+use super::transact::{Committed, backoff};
 use super::{Store, failed};
 use crate::domain::copy::Copy;
 use crate::domain::failure::{Failure, Internal};
-use crate::domain::ids::{AssignmentId, CopyId};
+use crate::domain::ids::{AccountId, AssignmentId, CopyId};
+use crate::domain::time::UnixMillis;
 
 const GET_BATCH: usize = 100;
-const PUT_BATCH: usize = 25;
+const PUTS_AT_ONCE: usize = 10;
 const ROUNDS_MAX: u32 = 10;
 /// Copies of one assignment, at most: a class, several times over.
 pub const COPIES_PER_ASSIGNMENT_MAX: usize = 2_000;
@@ -95,43 +99,100 @@ impl Store {
         Ok(copies)
     }
 
-    /// Stores new copies. Their ids were minted for this call, so writing one twice writes the same.
+    /// How many copies an assignment has.
     ///
     /// # Errors
-    /// `Unavailable` when the table is; the caller may ask for slots again, an unused slot costs nothing.
-    pub async fn put_copies(&self, copies: &[Copy]) -> Result<(), Failure> {
-        for batch in copies.chunks(PUT_BATCH) {
-            let mut writes = Vec::with_capacity(batch.len());
-            for copy in batch {
-                let mut attributes = item("copy", copy)?;
-                attributes.extend(keys::copy(copy.assignment, copy.copy).attributes());
-                let put = PutRequest::builder()
-                    .set_item(Some(attributes))
-                    .build()
-                    .map_err(|error| super::unreadable("copy", error))?;
-                writes.push(WriteRequest::builder().put_request(put).build());
-            }
-            for round in 0..ROUNDS_MAX {
-                if writes.is_empty() {
-                    break;
-                }
-                if round > 0 {
-                    tokio::time::sleep(backoff(round)).await;
-                }
-                let sent = self
-                    .dynamo
-                    .batch_write_item()
-                    .set_request_items(Some(HashMap::from([(self.table.clone(), std::mem::take(&mut writes))])))
-                    .send()
-                    .await
-                    .map_err(|error| failed("BatchWriteItem", &error))?;
-                writes = sent.unprocessed_items.unwrap_or_default().remove(&self.table).unwrap_or_default();
-            }
-            if !writes.is_empty() {
-                return Err(Failure::Unavailable(Internal::new("BatchWriteItem: items left unprocessed")));
+    /// `Unavailable` when the table is.
+    pub async fn count_copies(&self, assignment: AssignmentId) -> Result<usize, Failure> {
+        let range = copies_of(assignment, false);
+        let mut count = 0;
+        let mut start = None;
+        for _ in 0..ROUNDS_MAX {
+            let page = self
+                .dynamo
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                .set_expression_attribute_values(Some(values([
+                    (":pk", s(range.partition.clone())),
+                    (":prefix", s(range.prefix)),
+                ])))
+                .select(Select::Count)
+                .set_exclusive_start_key(start.take())
+                .send()
+                .await
+                .map_err(|error| failed("Query count", &error))?;
+            count += usize::try_from(page.count).unwrap_or_default();
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                break;
             }
         }
-        Ok(())
+        Ok(count)
+    }
+
+    /// When the request with this idempotency key was first made, and so under which ids its copies are:
+    /// now, if it is new. `KeyReused` when its body was another.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is.
+    pub async fn slots_requested_at(
+        &self,
+        owner: AccountId,
+        idempotency: (&str, &str),
+        now: UnixMillis,
+    ) -> Result<Created<UnixMillis>, Failure> {
+        let (key, body) = idempotency;
+        let mut writes = Writes::new(&self.table);
+        let place = writes.create(
+            &keys::idempotency(owner, "copies", key),
+            values([
+                ("body", s(body)),
+                ("at", n(now.get())),
+                ("ttl", n(now.plus_seconds(IDEMPOTENCY_SECONDS).get() / 1000)),
+            ]),
+        );
+        let refusal = match self.commit("slots", writes).await? {
+            Committed::Yes => return Ok(Created::New(now)),
+            Committed::No(refusal) => refusal,
+        };
+        let known = refusal.item_at(place);
+        let same = known.and_then(|item| item.get("body")?.as_s().ok()).is_some_and(|known| known == body);
+        let at = known.and_then(|item| item.get("at")?.as_n().ok()?.parse().ok());
+        match (same, at) {
+            (true, Some(at)) => Ok(Created::Repeated(UnixMillis::new(at))),
+            (true, None) => Err(super::unreadable("idempotency record", "no moment")),
+            (false, _) => Ok(Created::KeyReused),
+        }
+    }
+
+    /// Stores new copies. One that is there already is left as it is.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is; asking again stores those that are missing.
+    pub async fn put_copies(&self, copies: &[Copy]) -> Result<(), Failure> {
+        let puts: Vec<_> = copies.iter().map(|copy| self.put_copy(copy)).collect();
+        stream::iter(puts).buffer_unordered(PUTS_AT_ONCE).try_collect().await
+    }
+
+    async fn put_copy(&self, copy: &Copy) -> Result<(), Failure> {
+        let mut attributes = item("copy", copy)?;
+        attributes.extend(keys::copy(copy.assignment, copy.copy).attributes());
+        let sent = self
+            .dynamo
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(attributes))
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),
+                _ => Err(failed("PutItem copy", &error)),
+            },
+        }
     }
 }
 

@@ -1,0 +1,156 @@
+//! What the routes answer.
+
+use serde::Serialize;
+use shared::domain::copy::Copy;
+use shared::domain::failure::{Failure, Internal};
+use shared::store::{Assignment, PresignedPost, RubricRecord};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// An assignment.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AssignmentView {
+    id: String,
+    title: String,
+    subject: String,
+    level: String,
+    #[schema(value_type = String)]
+    language: shared::domain::Language,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statement: Option<String>,
+    roster: Vec<String>,
+    name_zone_percent: u8,
+    /// The latest barème version; 0 before the first.
+    rubric_version: u32,
+    /// RFC 3339.
+    created_at: String,
+}
+
+impl From<Assignment> for AssignmentView {
+    fn from(it: Assignment) -> Self {
+        Self {
+            id: it.assignment.to_string(),
+            title: it.title,
+            subject: it.subject,
+            level: it.level,
+            language: it.language,
+            statement: it.statement,
+            roster: it.roster,
+            name_zone_percent: it.name_zone_percent,
+            rubric_version: it.rubric_version,
+            created_at: it.created_at.rfc3339(),
+        }
+    }
+}
+
+/// A page of assignments.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AssignmentList {
+    /// The assignments.
+    pub items: Vec<AssignmentView>,
+    /// Where the next page starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// A barème version.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RubricView {
+    version: u32,
+    #[schema(value_type = Object)]
+    rubric: serde_json::Value,
+    created_at: String,
+}
+
+impl RubricView {
+    /// Reads a stored version.
+    pub fn read(record: &RubricRecord) -> Result<Self, Failure> {
+        let rubric = serde_json::from_str(&record.rubric)
+            .map_err(|error| Failure::Internal(Internal::new(format!("stored barème: {error}"))))?;
+        Ok(Self { version: record.version, rubric, created_at: record.created_at.rfc3339() })
+    }
+}
+
+/// A page of barème versions.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RubricList {
+    /// The versions.
+    pub items: Vec<RubricView>,
+    /// Where the next page starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// Where to send one PDF.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Slot {
+    copy: String,
+    name: String,
+    upload: Upload,
+}
+
+/// A form: POST every field, then the file in a field named `file`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Upload {
+    url: String,
+    fields: BTreeMap<String, String>,
+    /// When it stops working, RFC 3339.
+    expires_at: String,
+}
+
+impl Slot {
+    /// The slot of a copy.
+    pub fn new(copy: &Copy, post: PresignedPost) -> Self {
+        Self {
+            copy: copy.copy.to_string(),
+            name: copy.file_name.clone(),
+            upload: Upload { url: post.url, fields: post.fields, expires_at: post.expires_at },
+        }
+    }
+}
+
+/// The slots, in the order of the files.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Slots {
+    /// One a file.
+    pub slots: Vec<Slot>,
+}
+
+/// A copy in a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CopyView {
+    id: String,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pupil: Option<String>,
+    size_bytes: u64,
+    /// `new`, `queued`, `leased`, `graded` or `failed`.
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<String>,
+    created_at: String,
+}
+
+impl From<&Copy> for CopyView {
+    fn from(copy: &Copy) -> Self {
+        Self {
+            id: copy.copy.to_string(),
+            name: copy.file_name.clone(),
+            pupil: copy.pupil.clone().filter(|pupil| !pupil.is_empty()),
+            size_bytes: copy.size_bytes,
+            state: copy.state.name(),
+            run: copy.run.map(|run| run.to_string()),
+            created_at: copy.created_at.rfc3339(),
+        }
+    }
+}
+
+/// A page of copies.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CopyList {
+    /// The copies.
+    pub items: Vec<CopyView>,
+    /// Where the next page starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
