@@ -1,0 +1,5 @@
+//! The system's tests, in one binary.
+
+// `cfg(test)` always holds here; it is how clippy knows that these modules may unwrap.
+#[cfg(test)]
+mod template;
