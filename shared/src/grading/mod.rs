@@ -12,6 +12,7 @@
 mod budget;
 mod code;
 mod copy;
+pub mod cost;
 mod fold;
 mod page;
 pub mod prompt;
