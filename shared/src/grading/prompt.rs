@@ -1,5 +1,8 @@
 //! What a model is asked. Instructions are files beside this one; their version is the hash of their content.
 
+#[cfg(test)]
+mod tests;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};

@@ -49,7 +49,10 @@ fn one_name_written_the_same_way_has_one_mask() {
 fn hyphenated_names_are_masked_in_part_as_a_whole_and_as_one_word() {
     check("Jean-Pierre", "[C-7F3A-1]");
     check("jean pierre n'diaye", "[C-7F3A-1]");
-    check("jean et Pierre, n'diaye", "[C-7F3A-1] et [C-7F3A-2], n'[C-7F3A-3]");
+    check(
+        "jean et Pierre, n'diaye",
+        "[C-7F3A-1] et [C-7F3A-2], n'[C-7F3A-3]",
+    );
     check("Jeanpierre, Pierre-Louis", "[C-7F3A-1], [C-7F3A-2]-Louis");
 }
 
