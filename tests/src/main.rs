@@ -2,4 +2,8 @@
 
 // `cfg(test)` always holds here; it is how clippy knows that these modules may unwrap.
 #[cfg(test)]
+mod pdf_child;
+#[cfg(test)]
+mod pdf_corpus;
+#[cfg(test)]
 mod template;
