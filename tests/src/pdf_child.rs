@@ -8,14 +8,12 @@ fn reader(limits: Limits) -> Reader {
 
 /// A one-page PDF without a table, which a parser rebuilds: `objects` are numbered from 4.
 fn pdf(content: &[u8], filter: &str, objects: &[String]) -> Vec<u8> {
-    let mut file = format!(
-        "%PDF-1.7\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n\
-         2 0 obj\n<< /Type /Pages /Count 1 /Kids [3 0 R] >>\nendobj\n\
-         3 0 obj\n<< /Type /Page /Parent 2 0 R /MediaBox [0 0 200 100] /Contents 99 0 R /Resources \
-         << /XObject << /X 4 0 R >> /Font << /F << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >> \
-         >>\nendobj\n"
-    )
-    .into_bytes();
+    let mut file = b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n\
+        2 0 obj\n<< /Type /Pages /Count 1 /Kids [3 0 R] >>\nendobj\n\
+        3 0 obj\n<< /Type /Page /Parent 2 0 R /MediaBox [0 0 200 100] /Contents 99 0 R /Resources \
+        << /XObject << /X 4 0 R >> /Font << /F << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >> \
+        >>\nendobj\n"
+        .to_vec();
     for (number, object) in (4..).zip(objects) {
         file.extend_from_slice(format!("{number} 0 obj\n{object}\nendobj\n").as_bytes());
     }

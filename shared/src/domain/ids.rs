@@ -98,13 +98,7 @@ mod tests {
     fn an_id_has_one_spelling() {
         let id = CopyId::mint(UnixMillis::new(1_700_000_000_000));
         assert_eq!(id.to_string().parse(), Ok(id));
-        for wrong in [
-            "",
-            "x",
-            "../..",
-            &id.to_string().to_uppercase(),
-            &id.to_string().replace('-', ""),
-        ] {
+        for wrong in ["", "x", "../..", &id.to_string().to_uppercase(), &id.to_string().replace('-', "")] {
             assert_eq!(wrong.parse::<CopyId>(), Err(NotAnId), "{wrong}");
         }
     }

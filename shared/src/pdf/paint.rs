@@ -80,27 +80,17 @@ pub(super) fn contains(path: &BezPath, rule: FillRule, point: Point) -> bool {
 
 /// The path as a rectangle whose sides follow the page's, if it is one.
 pub(super) fn upright_rect(path: &BezPath) -> Option<Rect> {
-    let points = match path.elements() {
-        [
-            PathEl::MoveTo(a),
-            PathEl::LineTo(b),
-            PathEl::LineTo(c),
-            PathEl::LineTo(d),
-            rest @ ..,
-        ] if matches!(
-            rest,
-            [] | [PathEl::ClosePath] | [PathEl::LineTo(_)] | [PathEl::LineTo(_), PathEl::ClosePath]
-        ) =>
-        {
-            [*a, *b, *c, *d]
-        }
-        _ => return None,
+    let [PathEl::MoveTo(a), PathEl::LineTo(b), PathEl::LineTo(c), PathEl::LineTo(d), end @ ..] = path.elements()
+    else {
+        return None;
     };
+    if !matches!(end, [] | [PathEl::ClosePath] | [PathEl::LineTo(_)] | [PathEl::LineTo(_), PathEl::ClosePath]) {
+        return None;
+    }
     let near = |a: f64, b: f64| (a - b).abs() < 0.01;
-    let [a, b, c, d] = points;
     let upright = (near(a.x, b.x) && near(b.y, c.y) && near(c.x, d.x) && near(d.y, a.y))
         || (near(a.y, b.y) && near(b.x, c.x) && near(c.y, d.y) && near(d.x, a.x));
-    upright.then(|| Rect::from_points(a, c))
+    upright.then(|| Rect::from_points(*a, *c))
 }
 
 /// How a letter stands out once all is painted.
