@@ -42,6 +42,8 @@ pub struct Exam<'a> {
     pub level: &'a str,
     /// The language in which the pupil is spoken to.
     pub language: Language,
+    /// The text that the pupils worked on, if any.
+    pub statement: Option<&'a str>,
     /// The barème.
     pub rubric: &'a Rubric,
 }
@@ -130,6 +132,8 @@ fn grading_prefix(exam: &Exam<'_>) -> String {
         subject: &'a str,
         level: &'a str,
         feedback_language: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        statement: Option<&'a str>,
     }
     let assignment = Assignment {
         title: exam.title,
@@ -139,6 +143,7 @@ fn grading_prefix(exam: &Exam<'_>) -> String {
             Language::Fr => "français",
             Language::En => "English",
         },
+        statement: exam.statement,
     };
     format!(
         "{GRADING}\n<devoir>{}</devoir>\n<bareme>{}</bareme>\n",

@@ -29,6 +29,7 @@ fn exam(rubric: &Rubric) -> Exam<'_> {
         subject: "Histoire",
         level: "3e",
         language: Language::Fr,
+        statement: None,
         rubric,
     }
 }
