@@ -75,7 +75,7 @@ impl MaskedCopy {
         self.pages.iter().all(|(_, text)| text.trim().is_empty())
     }
 
-    /// Puts the names (and what [`as_data`] changed) back into something that the model wrote.
+    /// Puts the names (and the signs that were made harmless) back into something that the model wrote.
     #[must_use]
     pub fn unmask(&self, text: &str) -> String {
         self.redaction.unmask(&text.replace('‹', "<"))

@@ -78,10 +78,7 @@ mod tests {
         let read_scan = page(4, PageKind::Scanned, "1) oui");
         for (pages, reading_of_them) in [
             (vec![typed.clone(), blank.clone()], Reading::Ready),
-            (
-                vec![typed, scan.clone(), read_scan.clone()],
-                Reading::Transcribe(vec![3]),
-            ),
+            (vec![typed, scan, read_scan.clone()], Reading::Transcribe(vec![3])),
             (vec![read_scan], Reading::Ready),
             (vec![blank], Reading::Blank),
             (vec![], Reading::Blank),

@@ -15,7 +15,7 @@ use super::page::HiddenText;
 use super::reply::Graded;
 use crate::domain::mark::{Finding, Flag, Mark, Proposal, Rounding, Total};
 use crate::domain::rubric::{Criterion, Rubric};
-use quotes::{Copy, Quote};
+use quotes::{Quote, SearchedCopy};
 
 /// The mark out of twenty around which a copy is read again.
 const PASS_MARK: Decimal = Decimal::TEN;
@@ -87,7 +87,7 @@ pub fn verify(
     copy: &MaskedCopy,
     doubts: Doubts<'_>,
 ) -> Verified {
-    let text = Copy::new(copy.pages());
+    let text = SearchedCopy::new(copy.pages());
     let Graded {
         mut proposal,
         findings,

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::grading::fold::words_of;
+use crate::domain::mark::{Finding, Flag};
+use crate::grading::fold::{Folded, words_of};
 use crate::grading::page::PageText;
 
 /// Lines of a page among which the header is looked for.
@@ -31,6 +32,19 @@ pub enum Pupil {
     Ambiguous(Vec<usize>),
     /// No name was found.
     Unknown,
+}
+
+impl Pupil {
+    /// What a human must look at, unless one pupil of the list is certain.
+    #[must_use]
+    pub fn finding(&self) -> Option<Finding> {
+        match self {
+            Self::Listed(_) => None,
+            Self::Unlisted(_) | Self::Ambiguous(_) | Self::Unknown => {
+                Some(Finding::on_copy(Flag::PupilUncertain))
+            }
+        }
+    }
 }
 
 impl Roster {
@@ -173,7 +187,7 @@ fn value_of(after: &str) -> &str {
         .find("  ")
         .or_else(|| line.find('\t'))
         .map_or(line, |gap| &line[..gap]);
-    let folded = crate::grading::fold::Folded::new(line).words();
+    let folded = Folded::new(line).words();
     let next = folded
         .iter()
         .find(|word| NEXT_LABELS.contains(&word.folded.as_str()));
@@ -267,6 +281,11 @@ mod tests {
     #[test]
     fn two_pupils_who_fit_are_left_to_a_human() {
         check("Nom : Dupont", "", Pupil::Ambiguous(vec![0, 1]));
+        assert_eq!(Pupil::Listed(0).finding(), None);
+        assert_eq!(
+            Pupil::Unknown.finding(),
+            Some(Finding::on_copy(Flag::PupilUncertain))
+        );
         check("Nom : Girard   Prénom : Zoé", "", Pupil::Ambiguous(vec![4, 6]));
         check("Nom : Martin Llise", "", Pupil::Ambiguous(vec![2, 5]));
     }

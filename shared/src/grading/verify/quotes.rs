@@ -18,7 +18,7 @@ pub(super) enum Quote {
 
 /// The copy's text, folded, without spaces: line breaks, double spaces and words cut at the end of a line do not
 /// tell a quote from what was written.
-pub(super) struct Copy {
+pub(super) struct SearchedCopy {
     chars: Vec<char>,
     /// The page of each character.
     pages: Vec<u32>,
@@ -26,7 +26,7 @@ pub(super) struct Copy {
     borders: Vec<bool>,
 }
 
-impl Copy {
+impl SearchedCopy {
     pub(super) fn new<'a>(pages: impl Iterator<Item = (u32, &'a str)>) -> Self {
         let mut copy = Self {
             chars: Vec::new(),
@@ -111,7 +111,11 @@ mod tests {
     ];
 
     fn check(quote: &str, found: Quote) {
-        assert_eq!(Copy::new(PAGES.into_iter()).find(quote), found, "{quote:?}");
+        assert_eq!(
+            SearchedCopy::new(PAGES.into_iter()).find(quote),
+            found,
+            "{quote:?}"
+        );
     }
 
     #[test]
@@ -165,13 +169,13 @@ mod tests {
             let end = (start + count).min(words.len());
             prop_assume!(start < end);
             let quote = words[start..end].join(if wide { "  \n" } else { " " });
-            let found = Copy::new(PAGES.into_iter()).find(&quote);
+            let found = SearchedCopy::new(PAGES.into_iter()).find(&quote);
             prop_assert!(found == Quote::On(2) || found == Quote::Empty, "{quote:?}: {found:?}");
         }
 
         #[test]
         fn no_quote_makes_the_search_panic(quote in "\\PC{0,40}", text in "\\PC{0,40}") {
-            let _ = Copy::new([(1, text.as_str())].into_iter()).find(&quote);
+            let _ = SearchedCopy::new([(1, text.as_str())].into_iter()).find(&quote);
         }
     }
 }

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -222,4 +223,39 @@ fn the_models_own_idea_of_a_total_changes_nothing() {
     let verified = verify(&rubric(), Rounding::None, graded, &honest(), Doubts::default());
     assert_eq!(verified.total().unwrap().points(), Decimal::TEN);
     assert_eq!(verified.flags(), BTreeSet::from([Flag::ClampedPoints]));
+}
+
+/// Points as a model may send them: right, between steps, out of range, absurd, or none.
+fn any_points() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        (0u32..9).prop_map(|halves| json!(f64::from(halves) / 2.0)),
+        (-50i32..500).prop_map(|hundredths| json!(f64::from(hundredths) / 100.0)),
+        Just(json!(1e20)),
+        Just(Value::Null),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_total_is_the_sum_of_allowed_points_whatever_the_model_says(
+        points in prop::collection::vec(any_points(), 3),
+        evidence in prop::collection::vec("(Sarajevo|le 11 novembre 1918|…|\\[C-7F3A-[12]\\]|\\PC| ){0,8}", 3),
+    ) {
+        let mut awards = full_marks();
+        for (index, award) in awards.iter_mut().enumerate() {
+            award["points"] = points[index].clone();
+            award["evidence"] = json!(evidence[index]);
+        }
+        let verified = check(&honest(), awards, &[], Doubts::default());
+        let rubric = rubric();
+        for (award, criterion) in verified.proposal.awards.iter().zip(rubric.criteria()) {
+            if let Some(points) = award.points {
+                prop_assert!(points >= Decimal::ZERO && points <= criterion.points());
+                prop_assert!((points % criterion.step()).is_zero());
+            }
+        }
+        let sum: Option<Decimal> = verified.proposal.awards.iter().map(|award| award.points).sum();
+        prop_assert_eq!(verified.total().map(Total::points), sum.map(|sum| sum.normalize()));
+        prop_assert!(verified.findings.is_sorted());
+    }
 }
