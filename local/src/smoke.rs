@@ -80,6 +80,7 @@ pub async fn grade_one(settings: Settings, prices: &Prices, now: UnixMillis) -> 
     let model = settings.build()?;
     let rubric = Rubric::parse(RUBRIC.as_bytes()).context("the sample barème")?;
     let exam = prompt::Exam {
+        statement: None,
         title: "La photosynthèse",
         subject: "SVT",
         level: "3e",
