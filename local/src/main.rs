@@ -49,7 +49,10 @@ async fn until_stopped(work: impl Future<Output = anyhow::Result<()>>) -> anyhow
 }
 
 async fn dev() -> anyhow::Result<()> {
-    let options = Options::usual(true)?;
+    let options = Options {
+        report: |step| println!("  {step}"),
+        ..Options::usual(true)?
+    };
     println!(
         "starting (the log of every program: {})",
         options.folder.join("log/dev.log").display()
