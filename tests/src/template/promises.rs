@@ -99,10 +99,6 @@ fn what_nobody_needs_any_more_expires() {
             .unwrap_or_else(|| panic!("no rule {id}"))
     };
     assert!(rules.iter().all(|rule| rule["Status"] == "Enabled"));
-    assert_eq!(
-        rule("unclaimed-uploads")["TagFilters"],
-        json!([{ "Key": "state", "Value": "pending" }])
-    );
     assert_eq!(rule("paid-replies-outlive-every-retry")["Prefix"], "replies/");
     assert_eq!(rule("paid-replies-outlive-every-retry")["ExpirationInDays"], 30);
     assert!(rule("old-versions")["NoncurrentVersionExpiration"]["NoncurrentDays"].is_u64());
