@@ -1,1 +1,4 @@
-//! Placeholder.
+//! The same system on one machine: no account, no key, no container.
+
+pub mod emulator;
+pub mod process;

@@ -1,1 +1,186 @@
-//! Placeholder.
+//! Start, stop and retry a run. Everything is refused or reserved here, before anything is sent to a model.
+
+mod start;
+
+use axum::Json;
+use axum::extract::{FromRef, Path, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use shared::clock::Clock;
+use shared::domain::failure::{Failure, Internal, Noun};
+use shared::domain::ids::{AssignmentId, RunId};
+use shared::domain::quota::TierLimits;
+use shared::domain::run::{Reservation, RunState};
+use shared::domain::time::UnixMillis;
+use shared::http::{Body, Caller, Correlation, IdempotencyKey, Problem, Sessions, edge};
+use shared::store::{Assignment, Objects, Queue, RunRecord, Store};
+use utoipa::ToSchema;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What the routes need.
+#[derive(Clone)]
+pub struct Doors {
+    /// The table.
+    pub store: Store,
+    /// The bucket: what was uploaded, and how large it is.
+    pub objects: Objects,
+    /// The work queue.
+    pub queue: Queue,
+    /// What each tier grants.
+    pub limits: TierLimits,
+    /// Checks session tokens.
+    pub sessions: Sessions,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+impl FromRef<Doors> for Sessions {
+    fn from_ref(doors: &Doors) -> Self {
+        doors.sessions.clone()
+    }
+}
+
+/// Which copies to grade, and with which barème.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewRun {
+    /// The barème version; the latest when not said.
+    rubric_version: Option<u32>,
+    /// The copies, at most 500; all that were uploaded and are not graded when not said.
+    copies: Option<Vec<String>>,
+}
+
+/// Nothing to say.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// A run that was accepted, or asked to stop.
+#[derive(Debug, Serialize, ToSchema)]
+struct RunView {
+    run: String,
+    /// `running`, `stopping`, `stopped` or `done`.
+    #[schema(value_type = String)]
+    state: RunState,
+    /// Copies in the run.
+    copies: u32,
+    /// Copies not resolved.
+    open: u32,
+    /// Tokens held for it until it is done.
+    reserved_tokens: u64,
+}
+
+impl From<Reservation> for RunView {
+    fn from(it: Reservation) -> Self {
+        Self {
+            run: it.run.to_string(),
+            state: it.run_state(),
+            copies: it.total,
+            open: it.open,
+            reserved_tokens: if it.state == shared::domain::run::ReservationState::Pending { it.left } else { 0 },
+        }
+    }
+}
+
+impl Doors {
+    fn now(&self) -> UnixMillis {
+        UnixMillis::new(self.clock.now_millis())
+    }
+
+    async fn assignment(&self, caller: Caller, id: &str) -> Result<Assignment, Failure> {
+        let missing = Failure::NotFound(Noun::Assignment);
+        let id: AssignmentId = id.parse().map_err(|_| missing.clone())?;
+        self.store.assignment(caller.account(), id).await?.ok_or(missing)
+    }
+
+    async fn run(&self, assignment: &Assignment, id: &str) -> Result<RunRecord, Failure> {
+        let missing = Failure::NotFound(Noun::Run);
+        let id: RunId = id.parse().map_err(|_| missing.clone())?;
+        self.store.run(assignment.assignment, id).await?.ok_or(missing)
+    }
+}
+
+/// The function's routes and their contract.
+pub fn router(doors: Doors) -> (axum::Router, OpenApi) {
+    let clock = doors.clock.clone();
+    let (router, api) = OpenApiRouter::new()
+        .routes(routes!(start_run))
+        .routes(routes!(stop_run))
+        .routes(routes!(retry_run))
+        .with_state(doors)
+        .split_for_parts();
+    let router = router
+        .fallback(async || Failure::NotFound(Noun::Route))
+        .method_not_allowed_fallback(async || Failure::MethodNotAllowed)
+        .layer(axum::middleware::from_fn_with_state(clock, edge));
+    (router, api)
+}
+
+/// Start grading. The quota is checked and tokens are reserved before anything is sent; a run that does not fit
+/// is refused with what is left and what would fit.
+#[utoipa::path(post, path = "/api/assignments/{assignment}/runs", tag = "runs", request_body = NewRun,
+    params(("assignment" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 202, body = RunView), (status = 402, body = Problem, content_type = "application/problem+json"), (status = "default", body = Problem, content_type = "application/problem+json")))]
+async fn start_run(
+    State(doors): State<Doors>,
+    caller: Caller,
+    Path(assignment): Path<String>,
+    Correlation(correlation): Correlation,
+    key: IdempotencyKey,
+    body: Body<NewRun>,
+) -> Result<(StatusCode, Json<RunView>), Failure> {
+    let assignment = doors.assignment(caller, &assignment).await?;
+    let request = start::Request {
+        account: caller.account(),
+        assignment,
+        rubric_version: body.value.rubric_version,
+        copies: start::Which::parse(body.value.copies)?,
+        idempotency: key.digest().map(|key| (key.to_owned(), body.digest)),
+        correlation,
+    };
+    Ok((StatusCode::ACCEPTED, Json(start::start(&doors, request).await?.into())))
+}
+
+/// Stop a run. Copies that wait are given back, those in hand may finish; what was not used returns.
+#[utoipa::path(post, path = "/api/assignments/{assignment}/runs/{run}/stop", tag = "runs", request_body = Nothing,
+    params(("assignment" = String, Path), ("run" = String, Path)),
+    responses((status = 202, body = RunView), (status = "default", body = Problem, content_type = "application/problem+json")))]
+async fn stop_run(
+    State(doors): State<Doors>,
+    caller: Caller,
+    Path((assignment, run)): Path<(String, String)>,
+    _body: Body<Nothing>,
+) -> Result<(StatusCode, Json<RunView>), Failure> {
+    let assignment = doors.assignment(caller, &assignment).await?;
+    let record = doors.run(&assignment, &run).await?;
+    let stopped = doors.store.stop(&record.run.address(), doors.now()).await?;
+    let reservation = stopped.ok_or_else(|| Failure::Internal(Internal::new("a run without reservation")))?;
+    Ok((StatusCode::ACCEPTED, Json(reservation.into())))
+}
+
+/// Grade the failed copies of a run again, as a new run with the same barème version.
+#[utoipa::path(post, path = "/api/assignments/{assignment}/runs/{run}/retry", tag = "runs", request_body = Nothing,
+    params(("assignment" = String, Path), ("run" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 202, body = RunView), (status = 402, body = Problem, content_type = "application/problem+json"), (status = "default", body = Problem, content_type = "application/problem+json")))]
+async fn retry_run(
+    State(doors): State<Doors>,
+    caller: Caller,
+    Path((assignment, run)): Path<(String, String)>,
+    Correlation(correlation): Correlation,
+    key: IdempotencyKey,
+    body: Body<Nothing>,
+) -> Result<(StatusCode, Json<RunView>), Failure> {
+    let assignment = doors.assignment(caller, &assignment).await?;
+    let record = doors.run(&assignment, &run).await?;
+    let request = start::Request {
+        account: caller.account(),
+        assignment,
+        rubric_version: Some(record.run.rubric_version),
+        copies: start::Which::FailedIn(record.run.address()),
+        idempotency: key.digest().map(|key| (key.to_owned(), body.digest)),
+        correlation,
+    };
+    Ok((StatusCode::ACCEPTED, Json(start::start(&doors, request).await?.into())))
+}

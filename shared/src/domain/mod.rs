@@ -1,6 +1,7 @@
 //! The product's rules as pure types and decisions. Nothing here does I/O, reads a clock or knows AWS.
 
 pub mod copy;
+pub mod csv;
 pub mod failure;
 pub mod ids;
 pub mod mark;

@@ -1,6 +1,31 @@
 //! The grading pipeline, pure: from a read copy to prompts, and from a model's words to checked marks.
+//!
+//! ```text
+//! PageText ── detect ──► pupil, questions, what to transcribe
+//!    │                       └─ scans: prompt::transcription ─► model ─► reply::transcription ─► PageText
+//!    ▼
+//! MaskedCopy (names out) ── prompt::grading ─► model ─► reply::grading ── verify ──► Verified (names back)
+//! ```
+//!
+//! A prompt is built from a [`MaskedCopy`] alone, so a copy that was not masked cannot reach a model.
+
+mod budget;
+mod code;
+mod copy;
+pub mod cost;
+mod fold;
+mod page;
+pub mod prompt;
+mod redact;
+pub mod reply;
 
 use serde::{Deserialize, Serialize};
+
+pub use budget::tokens_max;
+pub use code::{CodeError, CopyCode};
+pub use copy::{COPY_BYTES_MAX, MaskedCopy};
+pub use page::{HiddenText, PageImage, PageKind, PageText};
+pub use redact::Redaction;
 
 /// The three steps of one copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -34,6 +34,21 @@ impl Cursor {
         if text.len() <= 400 && cursor.sort_key().is_some() { Ok(cursor) } else { Err(invalid_cursor()) }
     }
 
+    /// A cursor into a list that has places instead of keys.
+    #[must_use]
+    pub fn at_place(place: usize) -> Self {
+        Self::after(&format!("@{place}"))
+    }
+
+    /// The place in such a list.
+    ///
+    /// # Errors
+    /// `Invalid` when the cursor is another list's.
+    pub fn place(&self) -> Result<usize, Failure> {
+        let key = self.sort_key().unwrap_or_default();
+        key.strip_prefix('@').and_then(|place| place.parse().ok()).ok_or_else(invalid_cursor)
+    }
+
     fn sort_key(&self) -> Option<String> {
         String::from_utf8(URL_SAFE_NO_PAD.decode(&self.0).ok()?).ok()
     }

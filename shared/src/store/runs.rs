@@ -4,13 +4,14 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
+use super::assignments::Created;
 use super::expression::{Item, n, names, values};
 use super::keys;
 use super::pages::{Cursor, Page, Range, item, read};
 use super::{Store, failed, unreadable};
 use crate::domain::copy::{Copy, EPOCHS_MAX};
 use crate::domain::failure::Failure;
-use crate::domain::ids::{AssignmentId, RunId};
+use crate::domain::ids::{AccountId, AssignmentId, RunId};
 use crate::domain::money::{Spent, add_spent};
 use crate::domain::run::{Address, COPIES_MAX, Estimate, Run};
 use crate::domain::time::UnixMillis;
@@ -104,6 +105,25 @@ impl Store {
         let page = self.page(&range, cursor, limit).await?;
         let items = page.items.into_iter().map(|found| read("run", found)).collect::<Result<_, _>>()?;
         Ok(Page { items, cursor: page.cursor })
+    }
+
+    /// The run that was accepted under an idempotency key, if the key was used.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is.
+    pub async fn run_of_key(
+        &self,
+        account: AccountId,
+        idempotency: (&str, &str),
+    ) -> Result<Option<Created<RunId>>, Failure> {
+        let (key, body) = idempotency;
+        let Some(known) = self.get(&keys::idempotency(account, "run", key), true).await? else { return Ok(None) };
+        let text = |name: &str| known.get(name).and_then(|value| value.as_s().ok()).map(String::as_str);
+        if text("body") != Some(body) {
+            return Ok(Some(Created::KeyReused));
+        }
+        let run = text("id").and_then(|id| id.parse().ok());
+        run.map(|run| Some(Created::Repeated(run))).ok_or_else(|| unreadable("idempotency record", "no run"))
     }
 
     /// The copies that a run was asked to grade, in order.

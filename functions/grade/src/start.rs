@@ -1,0 +1,179 @@
+//! From a request to a reservation: which copies, how much they may need, whether it fits.
+
+use std::collections::{HashMap, HashSet};
+
+use shared::domain::copy::{Copy, CopyState};
+use shared::domain::failure::{Conflict, Failure, Internal, Noun, QuotaExceeded, Sentence};
+use shared::domain::ids::{AccountId, CopyId, RunId};
+use shared::domain::quota::{copies_that_fit, copy_estimate_tokens};
+use shared::domain::run::{Address, COPIES_MAX, Estimate, PREFIX_RESERVE_TOKENS, Reservation, Reserved, Run};
+use shared::store::{Assignment, Created, Reserve};
+
+use crate::Doors;
+
+/// What is left of a run after this is voided. Unit: seconds.
+const RUN_SECONDS_MAX: i64 = 6 * 3600;
+
+/// A run that someone asks for.
+pub(crate) struct Request {
+    pub(crate) account: AccountId,
+    pub(crate) assignment: Assignment,
+    pub(crate) rubric_version: Option<u32>,
+    pub(crate) copies: Which,
+    /// Key and body, as digests.
+    pub(crate) idempotency: Option<(String, String)>,
+    pub(crate) correlation: String,
+}
+
+/// Which copies a run is for.
+pub(crate) enum Which {
+    /// Every one that was uploaded and has no proposal.
+    All,
+    /// These.
+    These(Vec<CopyId>),
+    /// Those that failed in a run.
+    FailedIn(Address),
+}
+
+impl Which {
+    pub(crate) fn parse(copies: Option<Vec<String>>) -> Result<Self, Failure> {
+        let Some(copies) = copies else { return Ok(Self::All) };
+        if copies.is_empty() || copies.len() > COPIES_MAX {
+            return Err(too_many());
+        }
+        let mut ids = Vec::with_capacity(copies.len());
+        let mut seen = HashSet::new();
+        for text in copies {
+            let id: CopyId = text.parse().map_err(|_| Failure::NotFound(Noun::Copy))?;
+            if seen.insert(id) {
+                ids.push(id);
+            }
+        }
+        Ok(Self::These(ids))
+    }
+}
+
+/// Reserves for the run and starts it.
+pub(crate) async fn start(doors: &Doors, request: Request) -> Result<Reservation, Failure> {
+    let assignment = request.assignment.assignment;
+    let idempotency = request.idempotency.as_ref().map(|(key, body)| (key.as_str(), body.as_str()));
+    // A repeated request finds its copies busy with its own first run: it is recognised before they are looked at.
+    if let Some(pair) = idempotency {
+        match doors.store.run_of_key(request.account, pair).await? {
+            Some(Created::KeyReused) => return Err(Failure::Conflict(Conflict::KeyReused)),
+            Some(Created::New(run) | Created::Repeated(run)) => return accepted(doors, &request, run).await,
+            None => {}
+        }
+    }
+    let rubric_version = request.rubric_version.unwrap_or(request.assignment.rubric_version);
+    if rubric_version == 0 {
+        return Err(Failure::Conflict(Conflict::NoRubric));
+    }
+    if doors.store.rubric(assignment, rubric_version).await?.is_none() {
+        return Err(Failure::NotFound(Noun::Rubric));
+    }
+    let copies = estimates(doors, &request).await?;
+    let plan = doors.store.plan(request.account).await?;
+    let now = doors.now();
+    let run = Run {
+        run: RunId::mint(now),
+        account: request.account,
+        period: plan.period.clone(),
+        assignment,
+        rubric_version,
+        retry_of: match &request.copies {
+            Which::FailedIn(address) => Some(address.run),
+            Which::All | Which::These(_) => None,
+        },
+        correlation: request.correlation.clone(),
+        created_at: now,
+    };
+    let reserve = Reserve {
+        run: &run,
+        copies: &copies,
+        granted_tokens: plan.granted_tokens(&doors.limits),
+        idempotency,
+        expires_at: now.plus_seconds(RUN_SECONDS_MAX),
+    };
+    let (outcome, pending) = doors.store.reserve(&reserve).await?;
+    if let Some(pending) = pending
+        && doors.store.relay(&doors.queue, &pending).await.is_err()
+    {
+        // The outbox keeps it: the sweeper sends it within a minute.
+        tracing::warn!(run = %run.run, "the run's first message waits in the outbox");
+    }
+    match outcome {
+        Reserved::Accepted(run) | Reserved::Repeated(run) => accepted(doors, &request, run).await,
+        Reserved::KeyReused => Err(Failure::Conflict(Conflict::KeyReused)),
+        Reserved::Refused(counter) => {
+            let tokens: Vec<u64> = copies.iter().map(|estimate| estimate.tokens).collect();
+            Err(Failure::QuotaExceeded(QuotaExceeded {
+                tier: plan.tier,
+                limit_tokens: counter.granted,
+                remaining_tokens: counter.remaining,
+                needed_tokens: reserve.amount(),
+                copies_that_fit: copies_that_fit(counter.remaining, PREFIX_RESERVE_TOKENS, &tokens),
+            }))
+        }
+    }
+}
+
+async fn accepted(doors: &Doors, request: &Request, run: RunId) -> Result<Reservation, Failure> {
+    let record = doors.store.run(request.assignment.assignment, run).await?.ok_or(Failure::NotFound(Noun::Run))?;
+    let reservation = doors.store.reservation(&record.run.address()).await?;
+    reservation.ok_or_else(|| Failure::Internal(Internal::new("a run without reservation")))
+}
+
+/// The copies to grade, each with what it may need by the size of what was uploaded.
+async fn estimates(doors: &Doors, request: &Request) -> Result<Vec<Estimate>, Failure> {
+    let assignment = request.assignment.assignment;
+    let uploaded = doors.objects.uploaded(assignment).await?;
+    let candidates = match &request.copies {
+        Which::All => {
+            let all = doors.store.all_copies(assignment).await?;
+            all.into_iter().filter(|copy| uploaded.contains_key(&copy.copy)).collect()
+        }
+        Which::These(ids) => {
+            let found = doors.store.copies_by_id(assignment, ids).await?;
+            let mut by_id: HashMap<CopyId, Copy> = found.into_iter().map(|copy| (copy.copy, copy)).collect();
+            let ordered: Vec<Copy> = ids.iter().filter_map(|id| by_id.remove(id)).collect();
+            if ordered.len() < ids.len() {
+                return Err(Failure::NotFound(Noun::Copy));
+            }
+            ordered
+        }
+        Which::FailedIn(address) => {
+            let mut failed = doors.store.run_copies(address).await?;
+            failed.retain(|copy| copy.state == CopyState::Failed);
+            failed
+        }
+    };
+    let busy = candidates.iter().filter(|copy| copy.state.is_busy()).count();
+    let gradable: Vec<&Copy> = candidates.iter().filter(|copy| copy.state.is_gradable()).collect();
+    let all_of_them = matches!(request.copies, Which::All);
+    if busy > 0 && (!all_of_them || gradable.is_empty()) {
+        return Err(Failure::Conflict(Conflict::CopiesBusy(busy)));
+    }
+    if gradable.is_empty() {
+        return Err(Failure::Conflict(Conflict::NothingToGrade));
+    }
+    if gradable.len() > COPIES_MAX {
+        return Err(too_many());
+    }
+    let estimate = |copy: &&Copy| Estimate {
+        copy: copy.copy,
+        tokens: copy_estimate_tokens(uploaded.get(&copy.copy).copied().unwrap_or(copy.size_bytes)),
+    };
+    Ok(gradable.iter().map(estimate).collect())
+}
+
+fn too_many() -> Failure {
+    Failure::Invalid {
+        path: "copies".to_owned(),
+        code: "wrong-count",
+        sentence: Sentence::new(
+            format!("Une correction porte sur 1 à {COPIES_MAX} copies : nommez celles de chaque correction."),
+            format!("A run takes 1 to {COPIES_MAX} copies: name those of each run."),
+        ),
+    }
+}

@@ -1,0 +1,229 @@
+//! What the routes answer.
+
+use serde::Serialize;
+use shared::domain::Language;
+use shared::domain::copy::Copy;
+use shared::domain::money::Spent;
+use shared::domain::plan::Plan;
+use shared::domain::quota::Counter;
+use shared::domain::run::{Reservation, ReservationState, RunState};
+use shared::store::RunRecord;
+use utoipa::ToSchema;
+
+/// A run's progress.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RunView {
+    run: String,
+    /// `running`, `stopping`, `stopped` or `done`.
+    #[schema(value_type = String)]
+    state: RunState,
+    rubric_version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_of: Option<String>,
+    copies: Counts,
+    tokens: Tokens,
+    /// By phase and model; there once the run is finished, never before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cost: Vec<CostView>,
+    created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finished_at: Option<String>,
+}
+
+/// How the run's copies stand.
+#[derive(Debug, Serialize, ToSchema)]
+struct Counts {
+    total: u32,
+    graded: u32,
+    failed: u32,
+    /// Waiting or in a worker's hands.
+    open: u32,
+    /// Given back by a stop.
+    given_back: u32,
+}
+
+/// The run's tokens.
+#[derive(Debug, Serialize, ToSchema)]
+struct Tokens {
+    /// Charged.
+    used: u64,
+    /// Still held.
+    reserved: u64,
+}
+
+/// What one phase spent on one model. Dollars as decimal text.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CostView {
+    phase: String,
+    model: String,
+    input_tokens: u64,
+    cache_write_tokens: u64,
+    cache_read_tokens: u64,
+    output_tokens: u64,
+    prompt_cost_usd: String,
+    completion_cost_usd: String,
+    cached_cost_usd: String,
+    total_cost_usd: String,
+    cached_savings_usd: String,
+}
+
+impl From<&Spent> for CostView {
+    fn from(it: &Spent) -> Self {
+        Self {
+            phase: it.phase.clone(),
+            model: it.model.clone(),
+            input_tokens: it.usage.input_tokens,
+            cache_write_tokens: it.usage.cache_write_5m_tokens + it.usage.cache_write_1h_tokens,
+            cache_read_tokens: it.usage.cache_read_tokens,
+            output_tokens: it.usage.output_tokens,
+            prompt_cost_usd: usd(it.cost.prompt_cost_micro_usd),
+            completion_cost_usd: usd(it.cost.completion_cost_micro_usd),
+            cached_cost_usd: usd(it.cost.cached_cost_micro_usd),
+            total_cost_usd: usd(it.cost.total_cost_micro_usd),
+            cached_savings_usd: usd(it.cost.cached_savings_micro_usd),
+        }
+    }
+}
+
+fn usd(micro: u64) -> String {
+    format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000)
+}
+
+impl RunView {
+    /// A run and its money.
+    pub fn new(record: &RunRecord, reservation: &Reservation) -> Self {
+        let pending = reservation.state == ReservationState::Pending;
+        Self {
+            run: record.run.run.to_string(),
+            state: reservation.run_state(),
+            rubric_version: record.run.rubric_version,
+            retry_of: record.run.retry_of.map(|run| run.to_string()),
+            copies: Counts {
+                total: reservation.total,
+                graded: reservation.graded,
+                failed: reservation.failed,
+                open: reservation.open,
+                given_back: reservation.skipped(),
+            },
+            tokens: Tokens { used: reservation.used, reserved: if pending { reservation.left } else { 0 } },
+            cost: record.spent.iter().map(CostView::from).collect(),
+            created_at: record.run.created_at.rfc3339(),
+            finished_at: record.finished_at.map(|at| at.rfc3339()),
+        }
+    }
+}
+
+/// A copy in a run.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CopyView {
+    copy: String,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pupil: Option<String>,
+    /// `queued`, `leased`, `graded`, `failed`; `new` when it was given back or is in another run now.
+    state: &'static str,
+    /// `detection`, `grading` or `verification` while a worker has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phase: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<ResultView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<FailureView>,
+}
+
+/// A result in short.
+#[derive(Debug, Serialize, ToSchema)]
+struct ResultView {
+    /// In the barème's points, as decimal text.
+    total: String,
+    /// On 20, as decimal text.
+    total_on_20: String,
+    /// Codes of what a human must see.
+    flags: Vec<String>,
+    charged_tokens: u64,
+}
+
+/// Why a copy failed.
+#[derive(Debug, Serialize, ToSchema)]
+struct FailureView {
+    /// Stable, kebab-case.
+    code: String,
+    /// What and what to do, in the assignment's language.
+    detail: String,
+}
+
+impl CopyView {
+    /// A copy as its run sees it.
+    pub fn new(copy: &Copy, ours: bool, language: Language) -> Self {
+        let summary = copy.summary.as_ref().filter(|_| ours);
+        Self {
+            copy: copy.copy.to_string(),
+            name: copy.file_name.clone(),
+            pupil: copy.pupil.clone().filter(|pupil| !pupil.is_empty()),
+            state: if ours { copy.state.name() } else { "new" },
+            phase: copy.phase.clone().filter(|_| ours),
+            result: summary.map(|it| ResultView {
+                total: it.total.clone(),
+                total_on_20: it.total_on_20.clone(),
+                flags: it.flags.clone(),
+                charged_tokens: it.charged_tokens,
+            }),
+            failure: copy.failure.as_ref().filter(|_| ours).map(|it| FailureView {
+                code: it.code().to_owned(),
+                detail: it.sentence().text(language).to_owned(),
+            }),
+        }
+    }
+}
+
+/// A page of a run's copies.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CopyList {
+    /// The copies, in the run's order.
+    pub items: Vec<CopyView>,
+    /// Where the next page starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// A page of runs.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RunList {
+    /// The runs, newest first.
+    pub items: Vec<RunView>,
+    /// Where the next page starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// What the account used of its quota. Unit: tokens.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UsageView {
+    /// `free`, `essentiel`, `pro` or `max`.
+    tier: &'static str,
+    tokens_used: u64,
+    /// Held by runs that are not finished.
+    tokens_reserved: u64,
+    limit: u64,
+    remaining: u64,
+    /// The counter's period.
+    period: String,
+    /// When the period ends, RFC 3339; absent for Free, which never renews.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    period_end: Option<String>,
+}
+
+impl UsageView {
+    /// A plan and its counter.
+    pub fn new(plan: &Plan, counter: Counter) -> Self {
+        Self {
+            tier: plan.tier.name(),
+            tokens_used: counter.used,
+            tokens_reserved: counter.reserved,
+            limit: counter.granted,
+            remaining: counter.remaining,
+            period: plan.period.as_str().to_owned(),
+            period_end: plan.period_end.map(|at| at.rfc3339()),
+        }
+    }
+}
