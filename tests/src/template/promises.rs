@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::document::{Template, target};
+use super::document::{Template, project_root, target};
 
 #[test]
 fn data_is_encrypted_recoverable_and_kept() {
@@ -163,7 +163,8 @@ fn every_function_and_queue_has_its_alarms_and_every_alarm_an_action() {
             let alarm = &alarm.properties;
             assert!(alarm["AlarmActions"]["Fn::If"].is_array(), "{name} tells nobody");
             assert_eq!(alarm["TreatMissingData"], "notBreaching", "{name}");
-            let on = target(&alarm["Dimensions"][0]["Value"]).unwrap();
+            let on = &alarm["Dimensions"][0]["Value"];
+            let on = target(on).or(on.as_str()).unwrap();
             (on.to_owned(), alarm["MetricName"].as_str().unwrap().to_owned())
         })
         .collect();
@@ -171,6 +172,7 @@ fn every_function_and_queue_has_its_alarms_and_every_alarm_an_action() {
         ("DeadLetters", "ApproximateNumberOfMessagesVisible"),
         ("WorkQueue", "ApproximateAgeOfOldestMessage"),
         ("Api", "5xx"),
+        ("sweeper", "LedgerDrift"),
     ];
     for (name, _) in template.of_type("AWS::Serverless::Function") {
         expected.extend([(name, "Errors"), (name, "Throttles")]);
@@ -180,6 +182,26 @@ fn every_function_and_queue_has_its_alarms_and_every_alarm_an_action() {
         .map(|(on, metric)| (on.to_owned(), metric.to_owned()))
         .collect();
     assert_eq!(alarms, expected);
+}
+
+#[test]
+fn the_drift_alarm_listens_to_the_line_that_the_sweeper_writes() {
+    let template = Template::read();
+    let alarm = &template.resource("LedgerDrifts").properties;
+    let line = shared::telemetry::Metrics::of("sweeper")
+        .value("LedgerDrift", shared::telemetry::Unit::Count, 1)
+        .line(0);
+    let line: Value = serde_json::from_str(&line).unwrap();
+    let directive = &line["_aws"]["CloudWatchMetrics"][0];
+    assert_eq!(alarm["Namespace"], directive["Namespace"]);
+    assert_eq!(alarm["MetricName"], directive["Metrics"][0]["Name"]);
+    assert_eq!(json!([["function"]]), directive["Dimensions"]);
+    assert_eq!(
+        alarm["Dimensions"],
+        json!([{ "Name": "function", "Value": line["function"] }])
+    );
+    let sweeper = std::fs::read_to_string(project_root().join("functions/sweeper/src/lib.rs")).unwrap();
+    assert!(sweeper.contains(r#".value("LedgerDrift","#));
 }
 
 #[test]
