@@ -7,13 +7,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 /// How often a child that was asked to stop is looked at.
 const STOP_POLL: Duration = Duration::from_millis(20);
+
+/// What a dropped program gets to save what it holds.
+const DROP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Lines of a program that its log keeps in memory, to show them when it fails.
 const TAIL_LINES: usize = 20;
@@ -93,13 +96,14 @@ pub enum Orphan {
 
 /// A running child program.
 ///
-/// Dropping it kills its whole process group; [`Program::stop`] asks first.
+/// [`Program::stop`] is how to end it. Dropped, it meets the end of an [`Orphan`], and its group is killed.
 #[derive(Debug)]
 pub struct Program {
     name: &'static str,
     child: Child,
     group: Pid,
     tail: Arc<Mutex<Tail>>,
+    orphan: Orphan,
 }
 
 impl Program {
@@ -148,6 +152,7 @@ impl Program {
             child,
             group,
             tail,
+            orphan,
         })
     }
 
@@ -177,7 +182,7 @@ impl Program {
     /// Asks the program to end, waits at most `patience`, then kills its group. Says whether it ended by itself.
     pub async fn stop(mut self, patience: Duration) -> bool {
         let _gone = kill_process_group(self.group, Signal::TERM);
-        let asked = tokio::time::Instant::now();
+        let asked = Instant::now();
         while asked.elapsed() < patience {
             if self.ended().is_some() {
                 return true;
@@ -190,6 +195,13 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
+        if self.orphan == Orphan::Terminated && self.ended().is_none() {
+            let _gone = kill_process_group(self.group, Signal::TERM);
+            let asked = Instant::now();
+            while asked.elapsed() < DROP_PATIENCE && self.ended().is_none() {
+                std::thread::sleep(STOP_POLL);
+            }
+        }
         // The group may hold more than the child; a group that is gone is what we want.
         let _gone = kill_process_group(self.group, Signal::KILL);
         let _status = self.child.wait();

@@ -2,4 +2,10 @@
 
 // `cfg(test)` always holds here; it is how clippy knows that these modules may unwrap.
 #[cfg(test)]
+mod emulators;
+#[cfg(test)]
+mod ledger;
+#[cfg(test)]
+mod openapi;
+#[cfg(test)]
 mod template;

@@ -1,0 +1,95 @@
+//! The local programs: `local dev` runs the whole system until Ctrl-C.
+
+use std::process::ExitCode;
+
+use local::supervisor::{self, Options, Running, SessionKey};
+use shared::clock::Clock;
+use shared::domain::ids::AccountId;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The demo teacher's account.
+const DEMO_TEACHER: &str = "019a0000-0000-7000-8000-000000000001";
+
+const USAGE: &str = "usage: local dev|token
+  dev    run the whole system until Ctrl-C
+  token  print a session token of the demo teacher, good for fifteen minutes";
+
+fn main() -> ExitCode {
+    let command = std::env::args().nth(1).unwrap_or_default();
+    let done = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Into::into)
+        .and_then(|runtime| match command.as_str() {
+            "dev" => runtime.block_on(until_stopped(dev())),
+            "token" => token(),
+            _ => Err(anyhow::anyhow!(USAGE)),
+        });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("local: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs `work`; on Ctrl-C or SIGTERM drops it, which ends what it started.
+async fn until_stopped(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        done = work => done,
+        _ = tokio::signal::ctrl_c() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+async fn dev() -> anyhow::Result<()> {
+    let options = Options::usual(true)?;
+    println!(
+        "starting (the log of every program: {})",
+        options.folder.join("log/dev.log").display()
+    );
+    let mut running = supervisor::start(options).await?;
+    announce(&running)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let failure = tokio::select! {
+        failure = running.failure() => Some(failure),
+        _ = tokio::signal::ctrl_c() => None,
+        _ = terminate.recv() => None,
+    };
+    println!("\nstopping");
+    running.stop().await?;
+    failure.map_or(Ok(()), Err)
+}
+
+fn announce(running: &Running) -> anyhow::Result<()> {
+    let api = running.api();
+    println!("ready in {:.1} s\n", running.took().as_secs_f64());
+    println!("  API         {api}/api");
+    println!("  model       {}", running.provider());
+    println!(
+        "  AWS         {}  (table {}, bucket {})",
+        running.endpoint(),
+        running.table(),
+        running.bucket()
+    );
+    println!("  log         {}", running.log().display());
+    println!("\nAs the demo teacher, for fifteen minutes (`scripts/local token` makes a new one):\n");
+    println!(
+        "  token={}",
+        running.session_token(DEMO_TEACHER.parse::<AccountId>()?)?
+    );
+    println!("  curl -H \"authorization: Bearer $token\" {api}/api/usage\n");
+    println!("Ctrl-C stops everything; what it holds is kept.");
+    Ok(())
+}
+
+fn token() -> anyhow::Result<()> {
+    let key = SessionKey::kept_in(&local::emulator::project_root().join(".local"))?;
+    println!(
+        "{}",
+        key.mint(DEMO_TEACHER.parse::<AccountId>()?, &Clock::system())?
+    );
+    Ok(())
+}

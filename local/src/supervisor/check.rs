@@ -1,0 +1,167 @@
+//! What must be true before anything starts: the tools are there, the ports are free, nobody else runs on the
+//! same state. Each refusal says what to do.
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+
+use super::settings::Ports;
+use crate::emulator::installed;
+
+/// Keeps a second supervisor away from the same state for as long as it lives.
+#[derive(Debug)]
+pub(super) struct Hold {
+    _lock: File,
+}
+
+/// Takes the folder of the state for ourselves.
+pub(super) fn hold(folder: &Path) -> anyhow::Result<Hold> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let path = folder.join("lock");
+    let lock = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Hold { _lock: lock }),
+        Err(std::fs::TryLockError::WouldBlock) => bail!(
+            "the local system is already running from this folder: stop it first (Ctrl-C where `make dev` or \
+             `make demo` runs)"
+        ),
+        Err(std::fs::TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
+}
+
+/// Every tool that the system is made of.
+pub(super) fn tools() -> anyhow::Result<()> {
+    installed("run", "ministack", "run")?;
+    installed("run", "cargo-lambda", "run")?;
+    for (tool, remedy) in [
+        ("cargo", "install Rust: https://rustup.rs"),
+        ("setpriv", "install util-linux (Debian: apt install util-linux)"),
+    ] {
+        if !on_path(tool) {
+            bail!("{tool} is missing: {remedy}");
+        }
+    }
+    Ok(())
+}
+
+fn on_path(tool: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(tool).is_file()))
+}
+
+/// Every port is free.
+pub(super) fn ports(ports: Ports, with_provider: bool) -> anyhow::Result<()> {
+    let mut wanted = vec![
+        (ports.aws, "the AWS emulator", "LOCAL_AWS_PORT"),
+        (ports.api, "the API", "LOCAL_API_PORT"),
+    ];
+    if with_provider {
+        wanted.push((ports.provider, "the local model provider", "LOCAL_PROVIDER_PORT"));
+    }
+    for (port, what, variable) in wanted {
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                let remedy = match listener(port) {
+                    Some(Listener { pid, name }) => {
+                        format!("by {name} (process {pid}): stop it with `kill {pid}`")
+                    }
+                    None => "by a program that we cannot see".to_owned(),
+                };
+                bail!("port {port}, for {what}, is taken {remedy}, or set {variable} to another port");
+            }
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot listen on port {port}, for {what}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Listener {
+    pid: u32,
+    name: String,
+}
+
+/// The process that listens on `port`, as far as /proc lets us see: other users' processes stay unknown.
+fn listener(port: u16) -> Option<Listener> {
+    let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .into_iter()
+        .find_map(|table| listening_inode(&std::fs::read_to_string(table).ok()?, port))?;
+    let socket = format!("socket:[{inode}]");
+    let pids = std::fs::read_dir("/proc")
+        .ok()?
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    for pid in pids {
+        let Ok(open) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
+            continue;
+        };
+        if open
+            .flatten()
+            .any(|fd| std::fs::read_link(fd.path()).is_ok_and(|target| target.as_os_str() == &*socket))
+        {
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            return Some(Listener {
+                pid,
+                name: name.trim().to_owned(),
+            });
+        }
+    }
+    None
+}
+
+/// The inode of the socket that listens on `port` in a table of /proc/net (proc(5): the local address is
+/// `hex:port`, state 0A is LISTEN, the inode is the tenth field).
+fn listening_inode(table: &str, port: u16) -> Option<u64> {
+    let suffix = format!(":{port:04X}");
+    table.lines().skip(1).find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let listens = fields.get(1)?.ends_with(&suffix) && *fields.get(3)? == "0A";
+        if listens {
+            fields.get(9)?.parse().ok()
+        } else {
+            None
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_named_with_what_holds_it_and_what_to_do() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let refusal = ports(
+            Ports {
+                aws: free,
+                api: port,
+                provider: 0,
+            },
+            false,
+        )
+        .unwrap_err()
+        .to_string();
+        let us = std::process::id();
+        assert!(
+            refusal.starts_with(&format!("port {port}, for the API, is taken by ")),
+            "{refusal}"
+        );
+        assert!(
+            refusal.contains(&format!("`kill {us}`")) && refusal.contains("LOCAL_API_PORT"),
+            "{refusal}"
+        );
+    }
+}

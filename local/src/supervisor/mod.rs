@@ -1,0 +1,341 @@
+//! The whole system on this machine: the emulator of AWS with `template.yaml` deployed to it, the real functions
+//! under `cargo lambda watch`, the local model provider.
+//!
+//! ```text
+//! you ── :9000 cargo lambda watch ── functions ── :4566 ministack: tables, bucket, queue, secrets, schedule
+//!                    ▲                   └─────── :9100 local model provider (or a real one)
+//!                    └── forwards the queue's messages and the schedule's ticks ── ministack
+//! ```
+//!
+//! State is kept in `.local` from one start to the next.
+
+mod check;
+mod cloudformation;
+mod functions;
+mod keys;
+mod settings;
+mod template;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use aws_sdk_secretsmanager::error::DisplayErrorContext;
+use sha2::{Digest as _, Sha256};
+use shared::clock::Clock;
+use shared::domain::ids::AccountId;
+
+use crate::emulator::{Ministack, project_root, sdk_config};
+use crate::process::Log;
+use check::Hold;
+use cloudformation::{CloudFormation, Deployment};
+use functions::Functions;
+
+pub use keys::SessionKey;
+pub use settings::{Ports, Provider, Settings};
+
+/// The name of the stack, with which the names of its functions begin.
+pub const STACK_NAME: &str = "corrigeuse-local";
+
+const SESSION_KEY_SECRET: &str = "corrigeuse/local/session-key";
+const MODEL_KEY_SECRET: &str = "corrigeuse/local/model-key";
+/// What the local provider takes for a key; it asks for one, as a real one does.
+const LOCAL_MODEL_KEY: &str = "local";
+/// The tag of the stack that tells what it was deployed from.
+const FINGERPRINT: &str = "corrigeuse:fingerprint";
+/// How often the programs are looked at.
+const WATCH: Duration = Duration::from_millis(500);
+
+/// How to start the system.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What the person chose.
+    pub settings: Settings,
+    /// Where state and logs are kept.
+    pub folder: PathBuf,
+    /// Processes of each function, at most: so many copies are graded at a time.
+    pub workers: usize,
+    /// Whether a change of the code restarts the functions.
+    pub reload: bool,
+}
+
+impl Options {
+    /// The options of `make dev` (`reload`) and `make demo`: `.env`, `.local`, and workers that mostly wait for
+    /// a provider, so more of them than cores.
+    ///
+    /// # Errors
+    /// `.env` cannot be read, or says something that cannot be meant.
+    pub fn usual(reload: bool) -> anyhow::Result<Self> {
+        let root = project_root();
+        Ok(Self {
+            settings: Settings::load(&root)?,
+            folder: root.join(".local"),
+            workers: std::thread::available_parallelism()
+                .map_or(4, |cores| cores.get() * 2)
+                .clamp(4, 16),
+            reload,
+        })
+    }
+}
+
+/// The system, running. [`Running::stop`] ends it in order; dropped, it ends too, but anything in flight is cut.
+#[derive(Debug)]
+pub struct Running {
+    // Fields are dropped in this order: the functions before what they use.
+    functions: Functions,
+    ministack: Ministack,
+    session_key: SessionKey,
+    settings: Settings,
+    log: Log,
+    table: String,
+    bucket: String,
+    queue_url: String,
+    took: Duration,
+    _hold: Hold,
+}
+
+/// Starts the system and waits until it answers.
+///
+/// # Errors
+/// The first thing that is missing or fails, in a sentence that says what to do. Nothing is left running.
+pub async fn start(options: Options) -> anyhow::Result<Running> {
+    let started = Instant::now();
+    let Options {
+        settings,
+        folder,
+        workers,
+        reload,
+    } = options;
+    let with_provider = settings.provider == Provider::Local;
+    check::tools()?;
+    let hold = check::hold(&folder)?;
+    check::ports(settings.ports, with_provider)?;
+    let log = Log::create(&folder.join("log").join("dev.log"))?;
+    let session_key = SessionKey::kept_in(&folder)?;
+    let api = format!("http://127.0.0.1:{}", settings.ports.api);
+
+    // The compiler and the emulator do not wait for each other.
+    let built = functions::build(&log);
+    let deployed = async {
+        let ministack =
+            Ministack::kept(settings.ports.aws, &folder, &functions::forwarding(&api), &log).await?;
+        let endpoint = ministack.endpoint().to_owned();
+        keep_secrets(&endpoint, &session_key, &settings.provider).await?;
+        let stack = deploy(&endpoint, &settings, workers).await?;
+        let environment = functions::environment(&endpoint).await?;
+        anyhow::Ok((ministack, stack, environment))
+    };
+    let ((), (ministack, stack, environment)) = tokio::try_join!(built, deployed)?;
+
+    let functions = Functions::start(settings.ports.api, workers, reload, &environment, &log).await?;
+    functions
+        .warm()
+        .await
+        .with_context(|| format!("more is in {}", log.path().display()))?;
+    let output = |name: &str| {
+        stack
+            .outputs
+            .get(name)
+            .cloned()
+            .with_context(|| format!("template.yaml has no output {name}"))
+    };
+    Ok(Running {
+        table: output("TableName")?,
+        bucket: output("BucketName")?,
+        queue_url: output("QueueUrl")?,
+        took: started.elapsed(),
+        functions,
+        ministack,
+        session_key,
+        settings,
+        log,
+        _hold: hold,
+    })
+}
+
+/// Creates the two secrets, or gives them their present values.
+async fn keep_secrets(endpoint: &str, session_key: &SessionKey, provider: &Provider) -> anyhow::Result<()> {
+    let client = aws_sdk_secretsmanager::Client::new(&sdk_config(endpoint).await);
+    let model_key = match provider {
+        Provider::Local => LOCAL_MODEL_KEY,
+        Provider::Real { key, .. } => key,
+    };
+    for (name, value) in [
+        (SESSION_KEY_SECRET, session_key.public_pem()),
+        (MODEL_KEY_SECRET, model_key),
+    ] {
+        let Err(error) = client
+            .create_secret()
+            .name(name)
+            .secret_string(value)
+            .send()
+            .await
+        else {
+            continue;
+        };
+        ensure!(
+            error
+                .as_service_error()
+                .is_some_and(|error| error.is_resource_exists_exception()),
+            "cannot create the secret {name}: {}",
+            DisplayErrorContext(&error)
+        );
+        client
+            .put_secret_value()
+            .secret_id(name)
+            .secret_string(value)
+            .send()
+            .await
+            .map_err(|error| {
+                anyhow::anyhow!("cannot set the secret {name}: {}", DisplayErrorContext(&error))
+            })?;
+    }
+    Ok(())
+}
+
+/// Deploys `template.yaml`, unless the kept state already has exactly that.
+async fn deploy(
+    endpoint: &str,
+    settings: &Settings,
+    workers: usize,
+) -> anyhow::Result<cloudformation::Stack> {
+    let path = project_root().join("template.yaml");
+    let parameters = parameters(settings);
+    let fingerprint = fingerprint(&path, &parameters, workers)?;
+    let cloudformation = CloudFormation::at(endpoint);
+    if let Some(stack) = cloudformation.describe(STACK_NAME).await?
+        && stack.is_healthy()
+        && stack.tags.get(FINGERPRINT) == Some(&fingerprint)
+    {
+        return Ok(stack);
+    }
+    let template = template::for_emulator(template::read(&path).await?, workers)?.to_string();
+    let deployment = Deployment {
+        stack: STACK_NAME,
+        template: &template,
+        parameters: &parameters,
+        tag: (FINGERPRINT, &fingerprint),
+    };
+    cloudformation.deploy(&deployment).await
+}
+
+fn parameters(settings: &Settings) -> BTreeMap<&'static str, String> {
+    let base_url = match &settings.provider {
+        Provider::Local => format!("http://127.0.0.1:{}", settings.ports.provider),
+        Provider::Real { base_url, .. } => base_url.clone(),
+    };
+    let mut parameters = settings.parameters.clone();
+    parameters.extend([
+        ("Stage", "local".to_owned()),
+        ("SessionKeySecret", SESSION_KEY_SECRET.to_owned()),
+        ("ModelKeySecret", MODEL_KEY_SECRET.to_owned()),
+        ("ModelBaseUrl", base_url),
+    ]);
+    parameters
+}
+
+/// The hash of everything that a deployment depends on.
+fn fingerprint(
+    path: &Path,
+    parameters: &BTreeMap<&'static str, String>,
+    workers: usize,
+) -> anyhow::Result<String> {
+    let mut hash = Sha256::new();
+    hash.update(std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?);
+    for (name, value) in parameters {
+        hash.update(format!("\0{name}={value}"));
+    }
+    hash.update(format!("\0workers={workers}"));
+    Ok(hex::encode(hash.finalize()))
+}
+
+impl Running {
+    /// Where the API is, without a slash at the end.
+    pub fn api(&self) -> String {
+        format!("http://127.0.0.1:{}", self.settings.ports.api)
+    }
+
+    /// Where the emulator of AWS is, without a slash at the end.
+    pub fn endpoint(&self) -> &str {
+        self.ministack.endpoint()
+    }
+
+    /// Where model calls go.
+    pub fn provider(&self) -> String {
+        match &self.settings.provider {
+            Provider::Local => format!("http://127.0.0.1:{}", self.settings.ports.provider),
+            Provider::Real { base_url, .. } => base_url.clone(),
+        }
+    }
+
+    /// The name of the table.
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// The name of the bucket.
+    pub fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    /// The URL of the work queue.
+    pub fn queue_url(&self) -> &str {
+        &self.queue_url
+    }
+
+    /// The log of all programs.
+    pub fn log(&self) -> &Path {
+        self.log.path()
+    }
+
+    /// How long the start took.
+    pub fn took(&self) -> Duration {
+        self.took
+    }
+
+    /// A session token for `account`, good for fifteen minutes.
+    ///
+    /// # Errors
+    /// The kept key cannot sign.
+    pub fn session_token(&self, account: AccountId) -> anyhow::Result<String> {
+        self.session_key.mint(account, &Clock::system())
+    }
+
+    /// Ends only when one of the programs has, and says which and with what last words.
+    pub async fn failure(&mut self) -> anyhow::Error {
+        loop {
+            for program in [self.ministack.program(), self.functions.program()] {
+                if let Err(ended) = program.check_running() {
+                    return ended;
+                }
+            }
+            tokio::time::sleep(WATCH).await;
+        }
+    }
+
+    /// Stops the functions, then the emulator, which saves its state.
+    ///
+    /// # Errors
+    /// The emulator had to be killed, so that its latest state is lost.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.functions.stop().await;
+        self.ministack.stop().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deployment_is_repeated_when_a_parameter_changes_and_only_then() {
+        let path = project_root().join("Cargo.toml");
+        let one = BTreeMap::from([("Model", "a".to_owned())]);
+        let other = BTreeMap::from([("Model", "b".to_owned())]);
+        let print = |parameters, workers| fingerprint(&path, parameters, workers).unwrap();
+        assert_eq!(print(&one, 4), print(&one, 4));
+        assert_ne!(print(&one, 4), print(&other, 4));
+        assert_ne!(print(&one, 4), print(&one, 5));
+    }
+}

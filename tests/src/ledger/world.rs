@@ -1,0 +1,212 @@
+//! One account with one assignment on an empty table, and the checks that must hold after everything.
+
+use aws_config::SdkConfig;
+use shared::clock::Clock;
+use shared::domain::copy::{Copy, CopyState, Lease, Resolution, ResultSummary};
+use shared::domain::failure::Failure;
+use shared::domain::ids::{AccountId, AssignmentId, CopyId, RunId};
+use shared::domain::quota::{Counter, Entry, Period};
+use shared::domain::run::{Address, Estimate, Reservation, ReservationState, Reserved, Run};
+use shared::domain::time::UnixMillis;
+use shared::store::{Charge, Clients, Reserve, Store};
+
+use crate::emulators::Emulator;
+
+pub(super) const START_MILLIS: i64 = 1_763_596_800_000;
+pub(super) const GRANTED: u64 = 100_000;
+pub(super) const LEASE_SECONDS: i64 = 330;
+const RUN_SECONDS: i64 = 6 * 3600;
+
+/// An account with an assignment.
+pub(super) struct World {
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) account: AccountId,
+    pub(super) period: Period,
+    pub(super) assignment: AssignmentId,
+    pub(super) granted: u64,
+}
+
+impl World {
+    pub(super) async fn new(emulator: Emulator) -> Self {
+        Self::on(emulator.config().await, &emulator.table().await)
+    }
+
+    pub(super) fn on(config: SdkConfig, table: &str) -> Self {
+        let clock = Clock::fixed(START_MILLIS);
+        let now = UnixMillis::new(START_MILLIS);
+        Self {
+            store: Clients::on(config).store(table),
+            account: AccountId::mint(now),
+            period: Period::free(),
+            assignment: AssignmentId::mint(now),
+            granted: GRANTED,
+            clock,
+        }
+    }
+
+    /// The same world, seen through other clients: faulty ones.
+    pub(super) fn through(&self, store: Store) -> Self {
+        Self { store, clock: self.clock.clone(), period: self.period.clone(), ..*self }
+    }
+
+    pub(super) fn now(&self) -> UnixMillis {
+        UnixMillis::new(self.clock.now_millis())
+    }
+
+    pub(super) async fn copies(&self, count: usize) -> Vec<CopyId> {
+        let now = self.now();
+        let copies: Vec<Copy> = (0..count)
+            .map(|place| Copy {
+                copy: CopyId::mint(now),
+                assignment: self.assignment,
+                file_name: format!("{place}.pdf"),
+                pupil: None,
+                size_bytes: 1000,
+                created_at: now,
+                state: CopyState::New,
+                run: None,
+                phase: None,
+                epoch: 0,
+                lease_until: None,
+                reserved_tokens: 0,
+                result: None,
+                summary: None,
+                failure: None,
+            })
+            .collect();
+        self.store.put_copies(&copies).await.unwrap();
+        copies.into_iter().map(|copy| copy.copy).collect()
+    }
+
+    pub(super) fn run(&self) -> Run {
+        Run {
+            run: RunId::mint(self.now()),
+            account: self.account,
+            period: self.period.clone(),
+            assignment: self.assignment,
+            rubric_version: 1,
+            retry_of: None,
+            correlation: "correlation".to_owned(),
+            created_at: self.now(),
+        }
+    }
+
+    pub(super) async fn reserve_run(&self, run: &Run, copies: &[CopyId], tokens: u64) -> Result<Reserved, Failure> {
+        self.reserve_keyed(run, copies, tokens, None).await
+    }
+
+    pub(super) async fn reserve_keyed(
+        &self,
+        run: &Run,
+        copies: &[CopyId],
+        tokens: u64,
+        idempotency: Option<(&str, &str)>,
+    ) -> Result<Reserved, Failure> {
+        let copies: Vec<Estimate> = copies.iter().map(|&copy| Estimate { copy, tokens }).collect();
+        let reserve = Reserve {
+            run,
+            copies: &copies,
+            granted_tokens: self.granted,
+            idempotency,
+            expires_at: self.now().plus_seconds(RUN_SECONDS),
+        };
+        self.store.reserve(&reserve).await.map(|(outcome, _)| outcome)
+    }
+
+    /// A run whose copies are reserved and claimed.
+    pub(super) async fn started(&self, copies: &[CopyId], tokens: u64) -> Address {
+        let run = self.run();
+        assert_eq!(self.reserve_run(&run, copies, tokens).await.unwrap(), Reserved::Accepted(run.run));
+        self.store.claim_copies(&run.address(), self.now()).await.unwrap().unwrap();
+        run.address()
+    }
+
+    pub(super) async fn lease(&self, address: &Address, copy: CopyId, holder: &str) -> Lease {
+        let until = self.now().plus_seconds(LEASE_SECONDS);
+        self.store.lease(address, copy, holder, self.now(), until).await.unwrap()
+    }
+
+    pub(super) async fn taken(&self, address: &Address, copy: CopyId, holder: &str) -> Copy {
+        match self.lease(address, copy, holder).await {
+            Lease::Taken(copy) => *copy,
+            other => panic!("expected a lease, got {other:?}"),
+        }
+    }
+
+    pub(super) async fn settle(&self, address: &Address, copy: &Copy, tokens: u64) -> Resolution {
+        self.store.settle(address, copy, &charge(copy, tokens), self.now()).await.unwrap()
+    }
+
+    pub(super) async fn counter(&self) -> Counter {
+        self.store.counter(self.account, &self.period).await.unwrap().unwrap()
+    }
+
+    pub(super) async fn copy(&self, copy: CopyId) -> Copy {
+        self.store.copy(self.assignment, copy).await.unwrap().unwrap()
+    }
+
+    pub(super) async fn reservation(&self, address: &Address) -> Reservation {
+        self.store.reservation(address).await.unwrap().unwrap()
+    }
+
+    /// I1, I2, I3 for every run, and that each resolved copy was charged at most once.
+    pub(super) async fn check(&self, runs: &[Address]) {
+        let counter = self.counter().await;
+        assert!(counter.is_whole(), "I1: {counter:?}");
+        let lines = self.store.entries(self.account, &self.period, 10_000).await.unwrap();
+        assert_eq!(Counter::fold(lines.iter().map(|line| line.entry)), Some(counter), "I2");
+        let (mut pending, mut posted) = (0, 0);
+        for address in runs {
+            let Some(reservation) = self.store.reservation(address).await.unwrap() else { continue };
+            assert!(reservation.is_whole(), "{reservation:?}");
+            let prefix = format!("run#{}#", address.run);
+            let charges: u64 = lines
+                .iter()
+                .filter(|line| line.operation.starts_with(&prefix))
+                .map(|line| if let Entry::Charge { tokens, .. } = line.entry { tokens } else { 0 })
+                .sum();
+            assert_eq!(reservation.used, charges, "I2: the run's used is the sum of its charges");
+            let count = |end: &str| lines.iter().filter(|line| line.operation == format!("{prefix}{end}")).count();
+            assert_eq!(count("reserve"), 1, "I3: reserved once");
+            let resolved = reservation.state != ReservationState::Pending;
+            assert_eq!(count("post"), usize::from(resolved), "I3: resolved once");
+            if resolved {
+                assert_eq!(reservation.open, 0);
+                posted += reservation.used;
+            } else {
+                pending += reservation.amount;
+            }
+            self.check_copies(address, &reservation).await;
+        }
+        assert_eq!((counter.reserved, counter.used), (pending, posted), "I2: reserved and used are the runs'");
+    }
+
+    async fn check_copies(&self, address: &Address, reservation: &Reservation) {
+        let copies = self.store.run_copies(address).await.unwrap();
+        let count = |state: CopyState| copies.iter().filter(|copy| copy.state == state).count();
+        assert!(count(CopyState::Graded) >= reservation.graded as usize, "I3: a charge has its proposal");
+        let busy = count(CopyState::Queued) + count(CopyState::Leased);
+        assert!(busy <= reservation.open as usize, "a busy copy is open in its run");
+        for copy in &copies {
+            assert!(copy.epoch <= shared::domain::copy::EPOCHS_MAX, "I6: leases are bounded");
+            assert_eq!(copy.result.is_some(), copy.state == CopyState::Graded, "I3");
+        }
+    }
+}
+
+pub(super) fn charge(copy: &Copy, tokens: u64) -> Charge {
+    Charge {
+        result: format!("results/{}/{}.json", copy.copy, copy.epoch),
+        summary: ResultSummary {
+            total: "12".to_owned(),
+            total_on_20: "12".to_owned(),
+            flags: Vec::new(),
+            charged_tokens: 0,
+            spent: Vec::new(),
+        },
+        pupil: None,
+        used_tokens: tokens,
+        waste_tokens: 0,
+    }
+}
