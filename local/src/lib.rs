@@ -2,4 +2,5 @@
 
 pub mod emulator;
 pub mod process;
+pub mod provider;
 pub mod supervisor;

@@ -8,4 +8,8 @@ mod ledger;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
+mod pdf_child;
+#[cfg(test)]
+mod pdf_corpus;
+#[cfg(test)]
 mod template;

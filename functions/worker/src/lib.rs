@@ -1,1 +1,131 @@
-//! Placeholder.
+//! The worker: one message, one step. It prepares a run, or takes one copy through its phases.
+//!
+//! A message may come twice, late, or while another worker still holds its copy; the lease decides. A failure
+//! of one message is that message's: the others of its batch are done.
+
+mod ask;
+mod grade;
+mod models;
+mod prepare;
+mod result;
+
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use shared::clock::Clock;
+use shared::domain::failure::{Failure, Internal};
+use shared::domain::money::Rates;
+use shared::domain::run::Message;
+use shared::domain::time::UnixMillis;
+use shared::llm::prices::{PriceError, PriceRow, Prices};
+use shared::llm::{Model, Provider};
+use shared::pdf::Reader;
+use shared::store::{Objects, Queue, Store};
+use tracing::Instrument;
+
+pub use models::{Models, NoModel};
+
+/// The longest that a message is sent back for. Unit: seconds.
+const LATER_SECONDS_MAX: i64 = 900;
+/// How soon a message comes back after a failure of ours. Unit: seconds.
+const RETRY_SECONDS: i64 = 15;
+
+/// What the worker needs.
+#[derive(Debug, Clone)]
+pub struct Doors {
+    /// The table.
+    pub store: Store,
+    /// The bucket.
+    pub objects: Objects,
+    /// The work queue.
+    pub queue: Queue,
+    /// What calls cost.
+    pub prices: Prices,
+    /// Who answers.
+    pub provider: Provider,
+    /// Which model, for all phases.
+    pub model: String,
+    /// Reads PDFs, each in a child process.
+    pub reader: Reader,
+    /// How long a copy is held. Unit: seconds.
+    pub lease_seconds: i64,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+/// What becomes of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Nothing more to do for it.
+    Done,
+    /// It comes back after so many seconds.
+    Later(i64),
+}
+
+impl Doors {
+    fn now(&self) -> UnixMillis {
+        UnixMillis::new(self.clock.now_millis())
+    }
+
+    /// The model's price row of today.
+    ///
+    /// # Errors
+    /// [`PriceError`] names the models that have a price.
+    pub fn rates_today(&self) -> Result<&PriceRow, PriceError> {
+        let today = time::OffsetDateTime::from_unix_timestamp(self.clock.now_millis() / 1000)
+            .unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
+            .date();
+        self.prices.row(self.provider.as_str(), &self.model, today)
+    }
+
+    fn rates(&self, prompt_tokens: u64) -> Result<Rates, Failure> {
+        let row = self.rates_today().map_err(|error| Failure::Internal(Internal::new(error.to_string())))?;
+        Ok(row.rates(prompt_tokens))
+    }
+}
+
+/// Handles a batch; answers with the messages that must come back.
+pub async fn handle<M: Model>(doors: &Doors, model: &M, event: SqsEvent) -> SqsBatchResponse {
+    let mut failures = Vec::new();
+    for message in event.records {
+        let id = message.message_id.clone().unwrap_or_default();
+        if let Next::Later(seconds) = one(doors, model, &message).await {
+            if let Some(receipt) = &message.receipt_handle {
+                let seconds = i32::try_from(seconds.clamp(1, LATER_SECONDS_MAX)).unwrap_or(i32::MAX);
+                if doors.queue.retry_after(receipt, seconds).await.is_err() {
+                    tracing::warn!("the message comes back when the queue's own timeout is over");
+                }
+            }
+            let mut failure = BatchItemFailure::default();
+            failure.item_identifier = id;
+            failures.push(failure);
+        }
+    }
+    let mut response = SqsBatchResponse::default();
+    response.batch_item_failures = failures;
+    response
+}
+
+async fn one<M: Model>(doors: &Doors, model: &M, message: &SqsMessage) -> Next {
+    let body = message.body.as_deref().unwrap_or_default();
+    let Ok(message) = serde_json::from_str::<Message>(body) else {
+        // It will never be readable: the queue takes it to the dead letters, where a human looks.
+        tracing::error!(bytes = body.len(), "a message that is not ours");
+        return Next::Later(1);
+    };
+    let address = message.address();
+    let span = tracing::info_span!("message", correlation = %address.correlation, run = %address.run);
+    let done = match &message {
+        Message::Prepare(address) => prepare::prepare(doors, model, address).instrument(span.clone()).await,
+        Message::Grade { address, copy } => {
+            let span = tracing::info_span!(parent: &span, "copy", copy = %copy);
+            grade::grade(doors, model, address, *copy).instrument(span).await
+        }
+    };
+    done.unwrap_or_else(|failure| {
+        let cause = match &failure {
+            Failure::Internal(internal) | Failure::Unavailable(internal) => internal.for_log(),
+            other => other.code(),
+        };
+        span.in_scope(|| tracing::error!(cause, "a step failed; its message comes back"));
+        Next::Later(RETRY_SECONDS)
+    })
+}

@@ -13,11 +13,13 @@ mod budget;
 mod code;
 mod copy;
 pub mod cost;
+pub mod detect;
 mod fold;
 mod page;
 pub mod prompt;
 mod redact;
 pub mod reply;
+pub mod verify;
 
 use serde::{Deserialize, Serialize};
 

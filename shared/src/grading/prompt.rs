@@ -1,5 +1,8 @@
 //! What a model is asked. Instructions are files beside this one; their version is the hash of their content.
 
+#[cfg(test)]
+mod tests;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -39,6 +42,8 @@ pub struct Exam<'a> {
     pub level: &'a str,
     /// The language in which the pupil is spoken to.
     pub language: Language,
+    /// The text that the pupils worked on, if any.
+    pub statement: Option<&'a str>,
     /// The barème.
     pub rubric: &'a Rubric,
 }
@@ -127,6 +132,8 @@ fn grading_prefix(exam: &Exam<'_>) -> String {
         subject: &'a str,
         level: &'a str,
         feedback_language: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        statement: Option<&'a str>,
     }
     let assignment = Assignment {
         title: exam.title,
@@ -136,6 +143,7 @@ fn grading_prefix(exam: &Exam<'_>) -> String {
             Language::Fr => "français",
             Language::En => "English",
         },
+        statement: exam.statement,
     };
     format!(
         "{GRADING}\n<devoir>{}</devoir>\n<bareme>{}</bareme>\n",

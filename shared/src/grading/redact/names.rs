@@ -13,42 +13,63 @@ const PARTICLES: [&str; 31] = [
 
 /// Names that are also common words. With a capital they are masked like any name; without, they are the word
 /// ("le chat blanc"), and masking it would spoil the answer.
-const COMMON_WORDS: [&str; 84] = [
+const COMMON_WORDS: [&str; 118] = [
+    "ambre",
+    "amour",
     "ange",
+    "angelique",
+    "aout",
     "aube",
     "aurore",
-    "bleu",
+    "avril",
+    "barbier",
+    "baron",
+    "berger",
     "blanc",
     "blanche",
+    "bleu",
     "bois",
     "bon",
+    "bonnet",
     "boucher",
     "boulanger",
-    "brune",
     "brun",
+    "brune",
+    "capucine",
+    "celeste",
     "cerise",
+    "charpentier",
+    "chene",
     "chevalier",
+    "clemence",
     "clement",
-    "constant",
+    "colombe",
     "constance",
+    "constant",
     "couturier",
+    "croix",
     "desire",
     "droit",
+    "esperance",
     "fabre",
     "fleur",
+    "fontaine",
     "fort",
     "fortune",
-    "france",
     "franc",
+    "france",
     "gentil",
     "grand",
     "gras",
     "gros",
     "hiver",
+    "iris",
     "jade",
     "jardin",
+    "jasmin",
     "jolie",
     "joly",
+    "juin",
     "juste",
     "lambert",
     "leger",
@@ -56,38 +77,51 @@ const COMMON_WORDS: [&str; 84] = [
     "long",
     "luce",
     "lune",
+    "mai",
     "maitre",
     "marchand",
-    "marine",
-    "marin",
     "marguerite",
+    "marin",
+    "marine",
+    "mars",
     "may",
-    "meunier",
     "mercier",
+    "meunier",
     "moulin",
+    "noel",
     "noir",
     "noire",
+    "ocean",
     "olive",
     "olivier",
     "parfait",
+    "pascal",
+    "perle",
     "petit",
     "petite",
     "pierre",
     "pins",
+    "poirier",
     "pomme",
     "pont",
     "pre",
-    "printemps",
     "prince",
+    "printemps",
     "prudence",
+    "prune",
+    "reine",
+    "renard",
+    "riviere",
+    "roche",
+    "roi",
     "rose",
     "rousse",
     "rousseau",
     "roux",
     "roy",
     "royal",
-    "saint",
     "sage",
+    "saint",
     "sol",
     "soleil",
     "tour",
@@ -105,7 +139,7 @@ const COMMON_WORDS: [&str; 84] = [
 pub(super) struct Names {
     /// Single words, and several written as one (`jeanpierre`).
     words: HashSet<String>,
-    /// Whole names in both orders, for those of which a part is a particle.
+    /// Whole names in every order, for those of which a part is an everyday word.
     phrases: Vec<Vec<String>>,
 }
 
@@ -137,7 +171,7 @@ impl Names {
         for by in 0..words.len() {
             let phrase = turned(by);
             self.words.insert(phrase.concat());
-            if phrase.iter().any(|word| !is_telling(word)) {
+            if phrase.iter().any(|word| is_everyday_word(word)) {
                 self.phrases.push(phrase);
             }
         }
@@ -175,7 +209,7 @@ fn is_telling(word: &str) -> bool {
     word.chars().nth(1).is_some() && !PARTICLES.contains(&word)
 }
 
-#[cfg(test)]
+/// A word that, alone and without a capital, is not taken for a name.
 pub(super) fn is_everyday_word(word: &str) -> bool {
     !is_telling(word) || COMMON_WORDS.contains(&word)
 }

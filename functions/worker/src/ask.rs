@@ -1,0 +1,259 @@
+//! Model calls whose answers are kept: a paid reply is stored before it is used, so that whoever takes the copy
+//! over after a crash finds it instead of paying again.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use shared::domain::copy::Copy;
+use shared::domain::failure::{CopyFailure, Failure, Internal, Sentence};
+use shared::domain::money::{Spent, Usage, add_spent};
+use shared::domain::run::Address;
+use shared::grading::cost::cost;
+use shared::grading::reply::ReplyError;
+use shared::grading::{Part, Phase, Prompt};
+use shared::llm::{Model, ModelFailure, Reason};
+use shared::store::{Extended, reply_key};
+use shared::telemetry::{Metrics, Unit};
+use tokio::time::Instant;
+
+use crate::Doors;
+
+/// Answers asked of the model for one prompt in one lease: a broken one is asked again once.
+const ANSWERS_MAX: usize = 2;
+const REPLY_BYTES_MAX: usize = 1024 * 1024;
+
+/// Why a copy is not graded by this lease.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// The copy ends without a proposal.
+    Copy(CopyFailure),
+    /// Time may heal it.
+    Later { seconds: i64, failure: CopyFailure },
+    /// The worker no longer holds the copy.
+    Fenced,
+    /// A dependency of ours.
+    Ours(Failure),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Ours(failure)
+    }
+}
+
+/// A reply as it is kept.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    text: String,
+    usage: Usage,
+    model: String,
+    request_id: Option<String>,
+}
+
+/// What one lease of a copy asked and spent.
+pub(crate) struct Asking<'a, M> {
+    pub(crate) doors: &'a Doors,
+    pub(crate) model: &'a M,
+    pub(crate) address: &'a Address,
+    pub(crate) copy: &'a mut Copy,
+    pub(crate) deadline: Instant,
+    /// By phase and model: the answers that were used.
+    pub(crate) spent: Vec<Spent>,
+    /// Paid, and of no use. Unit: tokens.
+    pub(crate) waste_tokens: u64,
+    /// The models that answered, as the provider names them.
+    pub(crate) models: Vec<String>,
+    /// The provider's names of the calls.
+    pub(crate) request_ids: Vec<String>,
+}
+
+impl<M: Model> Asking<'_, M> {
+    /// Tokens of the answers that were used.
+    pub(crate) fn used_tokens(&self) -> u64 {
+        self.spent.iter().map(|line| line.usage.charged_tokens()).sum()
+    }
+
+    /// Takes hold of what the next calls may use beyond what the copy reserves already. Nothing is sent before.
+    pub(crate) async fn hold(&mut self, tokens: u64) -> Result<(), Trouble> {
+        let needed = self.used_tokens().saturating_add(tokens);
+        let Some(more) = needed.checked_sub(self.copy.reserved_tokens).filter(|more| *more > 0) else {
+            return Ok(());
+        };
+        match self.doors.store.extend(self.address, self.copy, more, self.doors.now()).await? {
+            Extended::To(reserved) => {
+                self.copy.reserved_tokens = reserved;
+                Ok(())
+            }
+            Extended::QuotaExceeded => Err(Trouble::Copy(CopyFailure::quota(needed))),
+            Extended::Fenced => Err(Trouble::Fenced),
+        }
+    }
+
+    /// Asks until `read` accepts an answer, at most [`ANSWERS_MAX`] times.
+    pub(crate) async fn ask<T>(
+        &mut self,
+        prompt: &Prompt,
+        read: impl Fn(&str) -> Result<T, ReplyError>,
+    ) -> Result<T, Trouble> {
+        let mut last = None;
+        for attempt in 0..ANSWERS_MAX {
+            let key = reply_key(self.address, Some(self.copy.copy), &digest(&self.doors.model, prompt, attempt));
+            let kept = match self.kept(&key).await? {
+                Some(kept) => kept,
+                None => self.call(prompt, &key).await?,
+            };
+            match read(&kept.text) {
+                Ok(value) => {
+                    self.count(prompt.phase, &kept)?;
+                    return Ok(value);
+                }
+                Err(error) => {
+                    tracing::warn!(cause = %error, "an answer that cannot be used");
+                    self.waste_tokens += kept.usage.charged_tokens();
+                    last = Some(error);
+                }
+            }
+        }
+        tracing::warn!(cause = last.map(|error| error.to_string()), "no usable answer");
+        Err(Trouble::Copy(CopyFailure::new(
+            "answer-unusable",
+            Sentence::new(
+                "Le modèle n'a pas donné de réponse utilisable. Rien n'est débité : relancez cette copie.",
+                "The model gave no usable answer. Nothing is charged: retry this copy.",
+            ),
+        )))
+    }
+
+    /// A reply that an earlier lease paid for. The first lease has none.
+    async fn kept(&self, key: &str) -> Result<Option<Kept>, Failure> {
+        if self.copy.epoch <= 1 {
+            return Ok(None);
+        }
+        let bytes = self.doors.objects.get(key, REPLY_BYTES_MAX).await?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    async fn call(&mut self, prompt: &Prompt, key: &str) -> Result<Kept, Trouble> {
+        let started = self.doors.clock.now_millis();
+        let answer = match self.model.answer(prompt, self.deadline).await {
+            Ok(answer) => answer,
+            Err(failure) => return Err(self.refused(&failure)),
+        };
+        let receipt = answer.receipt;
+        let kept =
+            Kept { text: answer.text, usage: receipt.usage, model: receipt.model, request_id: receipt.request_id };
+        let bytes = serde_json::to_vec(&kept).map_err(|error| Failure::Internal(Internal::new(error.to_string())))?;
+        if let Err(failure) = self.doors.objects.put(key, "application/json", bytes).await {
+            // The answer is here and can be used; only a crash right now would pay for it twice.
+            tracing::warn!(code = failure.code(), "a paid reply could not be kept");
+        }
+        self.measure(prompt.phase, &kept.usage, receipt.attempts, receipt.unknown_calls, started);
+        Ok(kept)
+    }
+
+    fn measure(&self, phase: Phase, usage: &Usage, attempts: u32, unknown_calls: u32, started: i64) {
+        let now = self.doors.clock.now_millis();
+        Metrics::of("worker")
+            .by("phase", name(phase))
+            .with("run", self.address.run)
+            .with("copy", self.copy.copy)
+            .value("Calls", Unit::Count, u64::from(attempts))
+            .value("UnknownCalls", Unit::Count, u64::from(unknown_calls))
+            .value("ChargedTokens", Unit::Count, usage.charged_tokens())
+            .value("CacheReadTokens", Unit::Count, usage.cache_read_tokens)
+            .value("CacheMisses", Unit::Count, u64::from(phase == Phase::Grading && usage.cache_read_tokens == 0))
+            .value("PhaseMilliseconds", Unit::Milliseconds, u64::try_from(now - started).unwrap_or(0))
+            .emit(now);
+    }
+
+    fn count(&mut self, phase: Phase, kept: &Kept) -> Result<(), Failure> {
+        let rates = self.doors.rates(kept.usage.prompt_tokens())?;
+        let line = Spent {
+            phase: name(phase).to_owned(),
+            model: self.doors.model.clone(),
+            usage: kept.usage,
+            cost: cost(&kept.usage, &rates),
+        };
+        add_spent(&mut self.spent, &[line]);
+        if !self.models.contains(&kept.model) {
+            self.models.push(kept.model.clone());
+        }
+        self.request_ids.extend(kept.request_id.clone());
+        Ok(())
+    }
+
+    fn refused(&mut self, failure: &ModelFailure) -> Trouble {
+        const RETRY_SECONDS: i64 = 20;
+        tracing::warn!(cause = %failure, "the model did not answer");
+        self.waste_tokens += failure.billed.map_or(0, |usage| usage.charged_tokens());
+        let reason = copy_failure(&failure.reason);
+        if !failure.retryable() {
+            return Trouble::Copy(reason);
+        }
+        let asked = match &failure.reason {
+            Reason::RateLimited { retry_after: Some(wait) } => i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
+            _ => RETRY_SECONDS,
+        };
+        Trouble::Later { seconds: asked.max(1), failure: reason }
+    }
+}
+
+/// The step's name in metrics, costs and the copy's progress.
+pub(crate) const fn name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Detection => "detection",
+        Phase::Grading => "grading",
+        Phase::Verification => "verification",
+    }
+}
+
+/// Names a question by all that it says, so that another prompt never finds this one's answer.
+fn digest(model: &str, prompt: &Prompt, attempt: usize) -> String {
+    let mut hash = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    };
+    add(model.as_bytes());
+    add(prompt.prefix.as_bytes());
+    for part in &prompt.copy {
+        match part {
+            Part::Text(text) => add(text.as_bytes()),
+            Part::Jpeg(jpeg) => add(jpeg),
+        }
+    }
+    add(prompt.schema.to_string().as_bytes());
+    add(&prompt.output_tokens_max.to_be_bytes());
+    add(&[u8::try_from(attempt).unwrap_or(u8::MAX)]);
+    hex::encode(hash.finalize())
+}
+
+fn copy_failure(reason: &Reason) -> CopyFailure {
+    let (code, fr, en) = match reason {
+        Reason::Refused => (
+            "model-refused",
+            "Le modèle a refusé de corriger cette copie : corrigez-la à la main.",
+            "The model declined to grade this copy: mark it by hand.",
+        ),
+        Reason::Truncated => (
+            "answer-truncated",
+            "La réponse du modèle dépasse la longueur prévue : découpez la copie ou le barème.",
+            "The model's answer passes its bound: split the copy or the barème.",
+        ),
+        Reason::Unauthorized | Reason::SpendLimit => (
+            "provider-account",
+            "Le fournisseur du modèle refuse notre compte : prévenez l'administrateur, puis relancez.",
+            "The model's provider refuses our account: tell the administrator, then retry.",
+        ),
+        Reason::Rejected { .. } => (
+            "provider-rejected",
+            "Le fournisseur du modèle rejette la demande : prévenez l'administrateur.",
+            "The model's provider rejects the request: tell the administrator.",
+        ),
+        _ => (
+            "provider-unavailable",
+            "Le fournisseur du modèle ne répond pas. Rien n'est débité : relancez plus tard.",
+            "The model's provider does not answer. Nothing is charged: retry later.",
+        ),
+    };
+    CopyFailure::new(code, Sentence::new(fr, en))
+}

@@ -1,0 +1,288 @@
+//! One copy through its phases: detection, grading, verification.
+
+use sha2::{Digest, Sha256};
+use shared::domain::copy::{Copy, EPOCHS_MAX, Lease, Resolution, ResultSummary};
+use shared::domain::failure::{CopyFailure, Failure};
+use shared::domain::ids::CopyId;
+use shared::domain::mark::Rounding;
+use shared::domain::run::{Address, ReservationState};
+use shared::grading::detect::{Pupil, Reading, Roster, detect, reading};
+use shared::grading::prompt;
+use shared::grading::reply::{self, Trust};
+use shared::grading::verify::{Doubts, Verified, verify};
+use shared::grading::{CopyCode, HiddenText, MaskedCopy, PageImage, PageKind, PageText, Prompt, Redaction, tokens_max};
+use shared::llm::Model;
+use shared::pdf::{self, Document, Images};
+use shared::store::{Charge, PDF_BYTES_MAX, copy_key, result_key};
+use shared::telemetry::{Metrics, Unit};
+use tokio::time::{Duration, Instant};
+
+use crate::ask::{Asking, Trouble};
+use crate::prepare::Brief;
+use crate::result::{self, Provenance};
+use crate::{Doors, Next, RETRY_SECONDS};
+
+/// Long enough to read handwriting, and one page stays within the promise of 3,300 tokens. Unit: pixels.
+const PAGE_LONG_SIDE_PX: u16 = 1_280;
+/// What is left of a lease for storing and settling. Unit: seconds.
+const SETTLE_SECONDS: i64 = 45;
+
+pub(crate) async fn grade<M: Model>(
+    doors: &Doors,
+    model: &M,
+    address: &Address,
+    id: CopyId,
+) -> Result<Next, Failure> {
+    let started = doors.now();
+    let until = started.plus_seconds(doors.lease_seconds);
+    let holder = uuid::Uuid::new_v4().to_string();
+    let mut copy = match doors.store.lease(address, id, &holder, started, until).await? {
+        Lease::Taken(copy) => *copy,
+        Lease::Busy(until) => return Ok(Next::Later((until.get() - started.get()) / 1000 + 1)),
+        Lease::Gone => return Ok(Next::Done),
+        Lease::Exhausted(copy) => {
+            doors.store.void(address, &copy, &CopyFailure::attempts_exhausted(), 0, started).await?;
+            doors.store.finish(address, started).await?;
+            return Ok(Next::Done);
+        }
+    };
+    let reservation = doors.store.reservation(address).await?;
+    if !reservation.is_some_and(|it| it.state == ReservationState::Pending && !it.stop) {
+        doors.store.hand_back(address, &copy, started).await?;
+        doors.store.finish(address, started).await?;
+        return Ok(Next::Done);
+    }
+    let seconds = u64::try_from((doors.lease_seconds - SETTLE_SECONDS).max(1)).unwrap_or(1);
+    let mut asking = Asking {
+        doors,
+        model,
+        address,
+        copy: &mut copy,
+        deadline: Instant::now() + Duration::from_secs(seconds),
+        spent: Vec::new(),
+        waste_tokens: 0,
+        models: Vec::new(),
+        request_ids: Vec::new(),
+    };
+    let worked = work(&mut asking).await;
+    let (used, waste) = (asking.used_tokens(), asking.waste_tokens);
+    let next = end(doors, address, &copy, worked, used, waste).await?;
+    let now = doors.now();
+    Metrics::of("worker")
+        .with("run", address.run)
+        .with("copy", id)
+        .value("CopyMilliseconds", Unit::Milliseconds, now.unsigned().saturating_sub(started.unsigned()))
+        .value("CopyTokens", Unit::Count, used)
+        .value("WasteTokens", Unit::Count, waste)
+        .emit(now.get());
+    Ok(next)
+}
+
+/// Resolves the copy, or lets it come back.
+async fn end(
+    doors: &Doors,
+    address: &Address,
+    copy: &Copy,
+    worked: Result<Box<Charge>, Trouble>,
+    used_tokens: u64,
+    waste_tokens: u64,
+) -> Result<Next, Failure> {
+    let now = doors.now();
+    let last_lease = copy.epoch >= EPOCHS_MAX;
+    // What was paid for a copy that fails is ours.
+    let waste = used_tokens.saturating_add(waste_tokens);
+    let resolution = match worked {
+        Ok(charge) => doors.store.settle(address, copy, &charge, now).await?,
+        Err(Trouble::Copy(failure)) => doors.store.void(address, copy, &failure, waste, now).await?,
+        Err(Trouble::Later { failure, .. }) if last_lease => {
+            doors.store.void(address, copy, &failure, waste, now).await?
+        }
+        Err(Trouble::Ours(_)) if last_lease => {
+            doors.store.void(address, copy, &CopyFailure::attempts_exhausted(), waste, now).await?
+        }
+        Err(Trouble::Later { seconds, .. }) => {
+            doors.store.release(address, copy).await?;
+            return Ok(Next::Later(seconds));
+        }
+        Err(Trouble::Ours(failure)) => {
+            let cause = match &failure {
+                Failure::Internal(internal) | Failure::Unavailable(internal) => internal.for_log(),
+                other => other.code(),
+            };
+            tracing::error!(cause, "a copy's step failed; it comes back");
+            doors.store.release(address, copy).await?;
+            return Ok(Next::Later(RETRY_SECONDS));
+        }
+        Err(Trouble::Fenced) => Resolution::Fenced,
+    };
+    if resolution == Resolution::Fenced {
+        tracing::warn!(waste_tokens = waste, "another worker took the copy over");
+        return Ok(Next::Done);
+    }
+    doors.store.finish(address, now).await?;
+    Ok(Next::Done)
+}
+
+/// The copy's pages as the pipeline takes them.
+struct Pages {
+    texts: Vec<PageText>,
+    images: Vec<PageImage>,
+    hidden: Vec<HiddenText>,
+    hard_to_read: Vec<u32>,
+}
+
+async fn work<M: Model>(asking: &mut Asking<'_, M>) -> Result<Box<Charge>, Trouble> {
+    let doors = asking.doors;
+    let brief = Brief::load(doors, asking.address).await?;
+    let mut pages = read(asking, &brief).await?;
+    let wanted = match reading(&pages.texts) {
+        Reading::Blank => {
+            let doubts = Doubts { hidden: &pages.hidden, hard_to_read: &[] };
+            let blank = Verified::blank(&brief.rubric, doubts);
+            return publish(asking, &brief, &pages, blank, None).await;
+        }
+        Reading::Ready => Vec::new(),
+        Reading::Transcribe(wanted) => wanted,
+    };
+    transcribe(asking, &mut pages, &wanted).await?;
+
+    let roster = Roster::new(brief.assignment.roster.iter().map(String::as_str));
+    let found = detect(&pages.texts, &asking.copy.file_name, &roster, &brief.rubric);
+    let pupil = match found.pupil {
+        Pupil::Listed(place) => brief.assignment.roster.get(place).cloned(),
+        Pupil::Unlisted(name) => Some(name),
+        Pupil::Ambiguous(_) | Pupil::Unknown => None,
+    };
+    let pupil = asking.copy.pupil.clone().or(pupil);
+
+    let people = brief.assignment.roster.iter().map(String::as_str).chain(pupil.as_deref());
+    let redaction = Redaction::new(code(asking.address, asking.copy.copy), people, &asking.copy.file_name);
+    let masked = MaskedCopy::new(&pages.texts, redaction);
+    let doubts = Doubts { hidden: &pages.hidden, hard_to_read: &pages.hard_to_read };
+    if masked.is_blank() {
+        let blank = Verified::blank(&brief.rubric, doubts);
+        return publish(asking, &brief, &pages, blank, pupil).await;
+    }
+    if !doors.store.set_phase(asking.address, asking.copy, "grading").await? {
+        return Err(Trouble::Fenced);
+    }
+    let prompt = prompt::grading(&brief.exam(), &masked);
+    asking.hold(beyond_prefix(&prompt)).await?;
+    let graded = asking.ask(&prompt, |text| reply::grading(text, &brief.rubric)).await?;
+    let verified = verify(&brief.rubric, Rounding::Quarter, graded, &masked, doubts);
+    publish(asking, &brief, &pages, verified, pupil).await
+}
+
+/// Fetches the PDF and reads it in a child process.
+async fn read<M: Model>(asking: &Asking<'_, M>, brief: &Brief) -> Result<Pages, Trouble> {
+    let doors = asking.doors;
+    let key = copy_key(asking.address.assignment, asking.copy.copy);
+    let bytes_max = usize::try_from(PDF_BYTES_MAX).unwrap_or(usize::MAX);
+    let Some(pdf) = doors.objects.get(&key, bytes_max).await? else {
+        return Err(Trouble::Copy(CopyFailure::file_missing()));
+    };
+    let images = Images {
+        long_side_px: PAGE_LONG_SIDE_PX,
+        first_page_blank_top_percent: brief.assignment.name_zone_percent,
+        ..Images::default()
+    };
+    let read = doors.reader.clone().images(images).read(&pdf).await;
+    match read {
+        Ok(document) => Ok(pages(document)),
+        Err(rejected) if rejected.retryable() => {
+            Err(Trouble::Later { seconds: RETRY_SECONDS, failure: rejected.failure() })
+        }
+        Err(rejected) => Err(Trouble::Copy(rejected.failure())),
+    }
+}
+
+fn pages(document: Document) -> Pages {
+    let hidden = document.hidden.iter().filter(|it| it.reason.suspicious());
+    let hidden = hidden.map(|it| HiddenText { page: it.page, text: it.excerpt.clone() }).collect();
+    let (mut texts, mut images) = (Vec::new(), Vec::new());
+    for page in document.pages {
+        let (kind, text) = match page.kind {
+            pdf::PageKind::Typed => (PageKind::Typed, page.text()),
+            // What a scan says is read from its picture; a text layer beside it could say anything.
+            pdf::PageKind::Scanned => (PageKind::Scanned, String::new()),
+            pdf::PageKind::Blank => (PageKind::Blank, String::new()),
+        };
+        texts.push(PageText { number: page.number, kind, text });
+        images.extend(page.image.map(|image| PageImage { number: page.number, jpeg: image.jpeg }));
+    }
+    Pages { texts, images, hidden, hard_to_read: Vec::new() }
+}
+
+/// Has the model read the pages that are pictures.
+async fn transcribe<M: Model>(
+    asking: &mut Asking<'_, M>,
+    pages: &mut Pages,
+    wanted: &[u32],
+) -> Result<(), Trouble> {
+    let images: Vec<PageImage> =
+        pages.images.drain(..).filter(|image| wanted.contains(&image.number)).collect();
+    let prompts = prompt::transcription(&images);
+    asking.hold(prompts.iter().map(tokens_max).sum()).await?;
+    let mut numbers = images.iter().map(|image| image.number);
+    for prompt in prompts {
+        let asked: Vec<u32> = numbers.by_ref().take(prompt::TRANSCRIPTION_PAGES_MAX).collect();
+        for page in asking.ask(&prompt, |text| reply::transcription(text, &asked)).await? {
+            if page.trust == Trust::Low {
+                pages.hard_to_read.push(page.page);
+            }
+            if let Some(text) = pages.texts.iter_mut().find(|text| text.number == page.page) {
+                text.text = page.text;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a grading call may use beyond the prefix, which the run's warm-up has written to the cache.
+fn beyond_prefix(prompt: &Prompt) -> u64 {
+    let shared = prompt.prefix.len() + prompt.schema.to_string().len();
+    tokens_max(prompt).saturating_sub(shared as u64)
+}
+
+/// The copy's code: random to anyone else, the same for as long as its run lasts.
+fn code(address: &Address, copy: CopyId) -> CopyCode {
+    let digest = Sha256::new().chain_update(address.run.bytes()).chain_update(copy.bytes()).finalize();
+    CopyCode::from_random(u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
+}
+
+/// Stores the result; the settlement then publishes its key.
+async fn publish<M: Model>(
+    asking: &Asking<'_, M>,
+    brief: &Brief,
+    pages: &Pages,
+    verified: Verified,
+    pupil: Option<String>,
+) -> Result<Box<Charge>, Trouble> {
+    let doors = asking.doors;
+    let pupil = pupil.or_else(|| asking.copy.pupil.clone());
+    let provenance = Provenance {
+        provider: doors.provider.as_str(),
+        model: &doors.model,
+        answered_by: &asking.models,
+        request_ids: &asking.request_ids,
+        prompt_version: prompt::prompt_version(),
+        rubric_version: brief.rubric_version,
+    };
+    let document = result::document(asking, brief, &pages.texts, &verified, pupil.as_deref(), &provenance);
+    let key = result_key(asking.address, asking.copy.copy, asking.copy.epoch);
+    doors.objects.put(&key, "application/json", document.to_string().into_bytes()).await?;
+    let total = verified.total();
+    Ok(Box::new(Charge {
+        result: key,
+        summary: ResultSummary {
+            total: total.map(|it| it.points().to_string()).unwrap_or_default(),
+            total_on_20: total.map(|it| it.on_20().to_string()).unwrap_or_default(),
+            flags: verified.flags().into_iter().map(|flag| flag.code().to_owned()).collect(),
+            charged_tokens: 0,
+            spent: asking.spent.clone(),
+        },
+        pupil,
+        used_tokens: asking.used_tokens(),
+        waste_tokens: asking.waste_tokens,
+    }))
+}
