@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType,
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType,
 };
 use local::emulator::{Dynoxide, Ministack, sdk_config};
 
@@ -20,10 +20,20 @@ pub(crate) enum Emulator {
     Dynoxide,
 }
 
-static MINISTACK: LazyLock<String> =
-    LazyLock::new(|| keep(async || Ministack::ephemeral().await.map(|it| (it.endpoint().to_owned(), it))));
-static DYNOXIDE: LazyLock<String> =
-    LazyLock::new(|| keep(async || Dynoxide::ephemeral().await.map(|it| (it.endpoint().to_owned(), it))));
+static MINISTACK: LazyLock<String> = LazyLock::new(|| {
+    keep(async || {
+        Ministack::ephemeral()
+            .await
+            .map(|it| (it.endpoint().to_owned(), it))
+    })
+});
+static DYNOXIDE: LazyLock<String> = LazyLock::new(|| {
+    keep(async || {
+        Dynoxide::ephemeral()
+            .await
+            .map(|it| (it.endpoint().to_owned(), it))
+    })
+});
 
 /// Starts a program on a thread that lives as long as the process: the kernel ends a program with the thread
 /// that started it, and a test's own thread ends with the test.
@@ -33,7 +43,10 @@ where
 {
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let started = start().await;
             let (endpoint, program) = match started {
@@ -67,7 +80,11 @@ impl Emulator {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("t{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
         let key = |name: &str, kind: KeyType| {
-            KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap()
+            KeySchemaElement::builder()
+                .attribute_name(name)
+                .key_type(kind)
+                .build()
+                .unwrap()
         };
         let text = |name: &str| {
             AttributeDefinition::builder()
@@ -80,7 +97,11 @@ impl Emulator {
             .index_name("pending")
             .key_schema(key("pending_pk", KeyType::Hash))
             .key_schema(key("pending_sk", KeyType::Range))
-            .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
+            .projection(
+                Projection::builder()
+                    .projection_type(ProjectionType::KeysOnly)
+                    .build(),
+            )
             .build()
             .unwrap();
         aws_sdk_dynamodb::Client::new(&self.config().await)

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod emulators;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod ledger;
 #[cfg(test)]
 mod openapi;

@@ -15,7 +15,10 @@ async fn openapi_json_is_what_the_code_says() {
         std::fs::write(&path, &contract).unwrap();
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(committed == contract, "openapi.json is stale: run UPDATE_OPENAPI=1 cargo test -p tests openapi");
+    assert!(
+        committed == contract,
+        "openapi.json is stale: run UPDATE_OPENAPI=1 cargo test -p tests openapi"
+    );
 }
 
 async fn contract() -> OpenApi {
@@ -39,14 +42,21 @@ async fn contract() -> OpenApi {
         sessions: sessions.clone(),
         clock: clock.clone(),
     });
-    let (_, status) =
-        status::router(status::Doors { store, objects: clients.objects("bucket"), limits, sessions, clock });
+    let (_, status) = status::router(status::Doors {
+        store,
+        objects: clients.objects("bucket"),
+        limits,
+        sessions,
+        clock,
+    });
     contract.merge(grade);
     contract.merge(status);
     contract.info = InfoBuilder::new()
         .title("La Corrigeuse")
         .version("1")
-        .description(Some("Upload pupils' copies and a barème; every copy is graded per criterion."))
+        .description(Some(
+            "Upload pupils' copies and a barème; every copy is graded per criterion.",
+        ))
         .contact(Some(ContactBuilder::new().name(Some("La Corrigeuse")).build()))
         .build();
     contract

@@ -50,8 +50,15 @@ fn step() -> impl Strategy<Value = Step> {
 
 #[test]
 fn any_history_keeps_the_ledger_whole_and_can_be_brought_to_its_end() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut runner = TestRunner::new(Config { cases: HISTORIES, failure_persistence: None, ..Config::default() });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut runner = TestRunner::new(Config {
+        cases: HISTORIES,
+        failure_persistence: None,
+        ..Config::default()
+    });
     runner
         .run(&proptest::collection::vec(step(), 1..50), |steps| {
             runtime.block_on(live(steps));
@@ -63,7 +70,11 @@ fn any_history_keeps_the_ledger_whole_and_can_be_brought_to_its_end() {
 async fn live(steps: Vec<Step>) {
     let world = World::new(Emulator::Dynoxide).await;
     let copies = world.copies(COPIES).await;
-    world.store.open_counter(world.account, &world.period, world.granted, world.now()).await.unwrap();
+    world
+        .store
+        .open_counter(world.account, &world.period, world.granted, world.now())
+        .await
+        .unwrap();
     let (mut runs, mut held) = (Vec::new(), Vec::new());
     for (number, step) in steps.into_iter().enumerate() {
         take(&world, &copies, &mut runs, &mut held, step, number).await;
@@ -87,7 +98,9 @@ async fn take(
     number: usize,
 ) {
     let now = world.now();
-    let (store, last) = (&world.store, |place: usize, len: usize| place.min(len.saturating_sub(1)));
+    let (store, last) = (&world.store, |place: usize, len: usize| {
+        place.min(len.saturating_sub(1))
+    });
     match step {
         Step::Start { from, to, tokens } if from < to => {
             let run = world.run();
@@ -98,18 +111,28 @@ async fn take(
         }
         Step::Wait { seconds } => world.clock.advance_seconds(seconds),
         Step::Regrant { granted } => {
-            store.regrant(world.account, &world.period, granted, &number.to_string(), now).await.unwrap();
+            store
+                .regrant(world.account, &world.period, granted, &number.to_string(), now)
+                .await
+                .unwrap();
         }
         Step::Start { .. } => {}
-        Step::Claim { run } | Step::Lease { run, .. } | Step::Stop { run } | Step::Expire { run } | Step::Finish { run } => {
-            let Some(address) = runs.get(last(run, runs.len())).cloned() else { return };
+        Step::Claim { run }
+        | Step::Lease { run, .. }
+        | Step::Stop { run }
+        | Step::Expire { run }
+        | Step::Finish { run } => {
+            let Some(address) = runs.get(last(run, runs.len())).cloned() else {
+                return;
+            };
             match step {
                 Step::Claim { .. } => drop(store.claim_copies(&address, now).await.unwrap()),
                 Step::Stop { .. } => drop(store.stop(&address, now).await.unwrap()),
                 Step::Expire { .. } => drop(store.expire(&address, now).await.unwrap()),
                 Step::Finish { .. } => drop(store.finish(&address, now).await.unwrap()),
                 Step::Lease { copy, .. } => {
-                    if let Lease::Taken(copy) = world.lease(&address, copies[copy], &number.to_string()).await {
+                    if let Lease::Taken(copy) = world.lease(&address, copies[copy], &number.to_string()).await
+                    {
                         held.push((address, *copy));
                     }
                 }
@@ -121,11 +144,16 @@ async fn take(
         | Step::Release { held: place }
         | Step::Extend { held: place, .. } => {
             // Held copies are never forgotten: an old holder may speak up at any time.
-            let Some((address, copy)) = held.get(last(place, held.len())).cloned() else { return };
+            let Some((address, copy)) = held.get(last(place, held.len())).cloned() else {
+                return;
+            };
             match step {
                 Step::Settle { tokens, .. } => drop(world.settle(&address, &copy, tokens).await),
                 Step::Void { .. } => {
-                    store.void(&address, &copy, &CopyFailure::file_missing(), 5, now).await.unwrap();
+                    store
+                        .void(&address, &copy, &CopyFailure::file_missing(), 5, now)
+                        .await
+                        .unwrap();
                 }
                 Step::Release { .. } => drop(store.release(&address, &copy).await.unwrap()),
                 Step::Extend { more, .. } => drop(store.extend(&address, &copy, more, now).await.unwrap()),

@@ -33,7 +33,10 @@ on_both! {
 }
 
 async fn a_thousand_reserves_at_the_edge_of_the_quota_overshoot_by_nothing(emulator: Emulator) {
-    let world = World { granted: 300_000, ..World::new(emulator).await };
+    let world = World {
+        granted: 300_000,
+        ..World::new(emulator).await
+    };
     let copies = world.copies(1).await;
     let each = 1_000 + PREFIX_RESERVE_TOKENS;
     let runs: Vec<_> = (0..1_000).map(|_| world.run()).collect();
@@ -61,7 +64,14 @@ async fn a_run_that_does_not_fit_changes_nothing(emulator: Emulator) {
     };
     assert_eq!((counter.remaining, counter.reserved), (GRANTED, 0));
     assert_eq!(world.store.reservation(&run.address()).await.unwrap(), None);
-    assert!(world.store.unsent(world.now().plus_seconds(1)).await.unwrap().is_empty());
+    assert!(
+        world
+            .store
+            .unsent(world.now().plus_seconds(1))
+            .await
+            .unwrap()
+            .is_empty()
+    );
     world.check(&[]).await;
 }
 
@@ -69,7 +79,12 @@ async fn a_repeated_request_reserves_once_and_another_body_is_told(emulator: Emu
     let world = World::new(emulator).await;
     let copies = world.copies(1).await;
     let (first, second) = (world.run(), world.run());
-    let reserve = async |run, body| world.reserve_keyed(run, &copies, 1_000, Some(("key", body))).await.unwrap();
+    let reserve = async |run, body| {
+        world
+            .reserve_keyed(run, &copies, 1_000, Some(("key", body)))
+            .await
+            .unwrap()
+    };
     assert_eq!(reserve(&first, "body").await, Reserved::Accepted(first.run));
     assert_eq!(reserve(&second, "body").await, Reserved::Repeated(first.run));
     assert_eq!(reserve(&second, "another body").await, Reserved::KeyReused);
@@ -87,11 +102,20 @@ async fn a_copy_delivered_ten_times_is_charged_once(emulator: Emulator) {
         Lease::Exhausted(_) => panic!("leased too often"),
     };
     let outcomes = join_all((0..10).map(deliver)).await;
-    assert_eq!(outcomes.iter().filter(|it| **it == Some(Resolution::Done)).count(), 1);
+    assert_eq!(
+        outcomes
+            .iter()
+            .filter(|it| **it == Some(Resolution::Done))
+            .count(),
+        1
+    );
     world.clock.advance_seconds(LEASE_SECONDS + 1);
     assert_eq!(world.lease(&address, copies[0], "late").await, Lease::Gone);
     let posted = world.store.finish(&address, world.now()).await.unwrap().unwrap();
-    assert_eq!((posted.state, posted.used, posted.graded), (ReservationState::Posted, 2_000, 1));
+    assert_eq!(
+        (posted.state, posted.used, posted.graded),
+        (ReservationState::Posted, 2_000, 1)
+    );
     assert_eq!(world.counter().await.used, 2_000);
     world.check(&[address]).await;
 }
@@ -109,11 +133,18 @@ async fn a_worker_that_wakes_after_its_lease_ran_out_charges_nothing(emulator: E
     assert_eq!(world.settle(&address, &second, 2_000).await, Resolution::Already);
     let failure = CopyFailure::attempts_exhausted();
     assert_eq!(
-        world.store.void(&address, &zombie, &failure, 0, world.now()).await.unwrap(),
+        world
+            .store
+            .void(&address, &zombie, &failure, 0, world.now())
+            .await
+            .unwrap(),
         Resolution::Fenced
     );
     world.store.finish(&address, world.now()).await.unwrap();
-    assert_eq!(world.copy(copies[0]).await.result.unwrap(), format!("results/{}/2.json", copies[0]));
+    assert_eq!(
+        world.copy(copies[0]).await.result.unwrap(),
+        format!("results/{}/2.json", copies[0])
+    );
     assert_eq!(world.counter().await.used, 2_000);
     world.check(&[address]).await;
 }
@@ -125,14 +156,24 @@ async fn a_killed_workers_copy_is_finished_by_another_until_it_was_tried_too_oft
     for epoch in 1..=EPOCHS_MAX {
         let copy = world.taken(&address, copies[0], &format!("w{epoch}")).await;
         assert_eq!(copy.epoch, epoch);
-        assert!(matches!(world.lease(&address, copies[0], "eager").await, Lease::Busy(_)));
+        assert!(matches!(
+            world.lease(&address, copies[0], "eager").await,
+            Lease::Busy(_)
+        ));
         world.clock.advance_seconds(LEASE_SECONDS + 1);
     }
     let Lease::Exhausted(copy) = world.lease(&address, copies[0], "one more").await else {
         panic!("leased without bound");
     };
     let failure = CopyFailure::attempts_exhausted();
-    assert_eq!(world.store.void(&address, &copy, &failure, 0, world.now()).await.unwrap(), Resolution::Done);
+    assert_eq!(
+        world
+            .store
+            .void(&address, &copy, &failure, 0, world.now())
+            .await
+            .unwrap(),
+        Resolution::Done
+    );
     world.store.finish(&address, world.now()).await.unwrap();
     let copy = world.copy(copies[0]).await;
     assert_eq!((copy.state, copy.failure), (CopyState::Failed, Some(failure)));
@@ -148,11 +189,17 @@ async fn a_stop_returns_what_was_not_used(emulator: Emulator) {
     world.settle(&address, &done, 1_500).await;
     let in_hand = world.taken(&address, copies[1], "b").await;
     let stopping = world.store.stop(&address, world.now()).await.unwrap().unwrap();
-    assert_eq!((stopping.run_state(), stopping.open, stopping.skipped()), (RunState::Stopping, 1, 3));
+    assert_eq!(
+        (stopping.run_state(), stopping.open, stopping.skipped()),
+        (RunState::Stopping, 1, 3)
+    );
     world.check(std::slice::from_ref(&address)).await;
     world.settle(&address, &in_hand, 2_500).await;
     let stopped = world.store.stop(&address, world.now()).await.unwrap().unwrap();
-    assert_eq!((stopped.run_state(), stopped.graded, stopped.used), (RunState::Stopped, 2, 4_000));
+    assert_eq!(
+        (stopped.run_state(), stopped.graded, stopped.used),
+        (RunState::Stopped, 2, 4_000)
+    );
     assert_eq!(world.counter().await.remaining, GRANTED - 4_000);
     assert_eq!(world.copy(copies[4]).await.state, CopyState::New);
     let again = world.started(&copies[2..], 5_000).await;
@@ -164,9 +211,21 @@ async fn a_stop_before_the_copies_are_claimed_returns_everything(emulator: Emula
     let copies = world.copies(90).await;
     let run = world.run();
     world.reserve_run(&run, &copies, 500).await.unwrap();
-    let stopped = world.store.stop(&run.address(), world.now()).await.unwrap().unwrap();
+    let stopped = world
+        .store
+        .stop(&run.address(), world.now())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((stopped.state, stopped.open), (ReservationState::Void, 0));
-    assert_eq!(world.store.claim_copies(&run.address(), world.now()).await.unwrap(), None);
+    assert_eq!(
+        world
+            .store
+            .claim_copies(&run.address(), world.now())
+            .await
+            .unwrap(),
+        None
+    );
     assert_eq!(world.counter().await.remaining, GRANTED);
     world.check(&[run.address()]).await;
 }
@@ -177,8 +236,17 @@ async fn a_failed_copy_is_free_and_can_be_retried(emulator: Emulator) {
     let first = world.started(&copies, 5_000).await;
     let copy = world.taken(&first, copies[0], "a").await;
     let failure = CopyFailure::file_missing();
-    let void = async || world.store.void(&first, &copy, &failure, 700, world.now()).await.unwrap();
-    assert_eq!((void().await, void().await), (Resolution::Done, Resolution::Already));
+    let void = async || {
+        world
+            .store
+            .void(&first, &copy, &failure, 700, world.now())
+            .await
+            .unwrap()
+    };
+    assert_eq!(
+        (void().await, void().await),
+        (Resolution::Done, Resolution::Already)
+    );
     let other = world.taken(&first, copies[1], "b").await;
     world.settle(&first, &other, 1_000).await;
     let posted = world.store.finish(&first, world.now()).await.unwrap().unwrap();
@@ -202,10 +270,17 @@ async fn a_run_that_ran_out_of_time_fails_its_copies_visibly(emulator: Emulator)
     let held = world.taken(&address, copies[1], "works").await;
     assert!(alive_until_later < world.now());
     let left = world.store.expire(&address, world.now()).await.unwrap().unwrap();
-    assert_eq!((left.open, left.failed), (1, 2), "the copy in hand is left to its worker");
+    assert_eq!(
+        (left.open, left.failed),
+        (1, 2),
+        "the copy in hand is left to its worker"
+    );
     world.settle(&address, &held, 1_000).await;
     let ended = world.store.expire(&address, world.now()).await.unwrap().unwrap();
-    assert_eq!((ended.state, ended.graded, ended.failed), (ReservationState::Posted, 1, 2));
+    assert_eq!(
+        (ended.state, ended.graded, ended.failed),
+        (ReservationState::Posted, 1, 2)
+    );
     assert_eq!(world.copy(copies[0]).await.failure.unwrap().code(), "expired");
     world.check(&[address]).await;
 }
@@ -219,10 +294,16 @@ async fn two_runs_over_the_same_copies_grade_each_once(emulator: Emulator) {
     let (now, store) = (world.now(), &world.store);
     let (a, b) = (first.address(), second.address());
     let (one, two) = futures::future::join(store.claim_copies(&a, now), store.claim_copies(&b, now)).await;
-    let sent: Vec<_> = [one, two].into_iter().flat_map(|it| it.unwrap().unwrap()).flat_map(|it| it.messages()).collect();
+    let sent: Vec<_> = [one, two]
+        .into_iter()
+        .flat_map(|it| it.unwrap().unwrap())
+        .flat_map(|it| it.messages())
+        .collect();
     assert_eq!(sent.len(), 4, "each copy has one message");
     for message in sent {
-        let Message::Grade { address, copy } = message else { panic!("{message:?}") };
+        let Message::Grade { address, copy } = message else {
+            panic!("{message:?}")
+        };
         let copy = world.taken(&address, copy, "w").await;
         world.settle(&address, &copy, 1_000).await;
     }
@@ -243,20 +324,43 @@ async fn a_crash_after_the_reservation_leaves_its_message_in_the_outbox(emulator
     let unsent = world.store.unsent(later).await.unwrap();
     let messages: Vec<_> = unsent.iter().flat_map(|it| it.messages()).collect();
     assert_eq!(messages, [Message::Prepare(run.address())]);
-    world.store.claim_copies(&run.address(), world.now()).await.unwrap().unwrap();
-    let again = world.store.claim_copies(&run.address(), world.now()).await.unwrap().unwrap();
+    world
+        .store
+        .claim_copies(&run.address(), world.now())
+        .await
+        .unwrap()
+        .unwrap();
+    let again = world
+        .store
+        .claim_copies(&run.address(), world.now())
+        .await
+        .unwrap()
+        .unwrap();
     assert!(again.is_empty(), "a second preparation claims nothing twice");
-    let waiting: usize = world.store.unsent(later).await.unwrap().iter().map(|it| it.messages().len()).sum();
+    let waiting: usize = world
+        .store
+        .unsent(later)
+        .await
+        .unwrap()
+        .iter()
+        .map(|it| it.messages().len())
+        .sum();
     assert_eq!(waiting, 1 + 12, "I4: what was not sent is still to be sent");
     assert_eq!(world.store.pending_runs(10).await.unwrap(), [run.address()]);
     world.check(&[run.address()]).await;
 }
 
 async fn five_hundred_copies_are_one_run(emulator: Emulator) {
-    let world = World { granted: 6_000_000, ..World::new(emulator).await };
+    let world = World {
+        granted: 6_000_000,
+        ..World::new(emulator).await
+    };
     let copies = world.copies(COPIES_MAX).await;
     let address = world.started(&copies, 5_000).await;
-    assert_eq!(world.counter().await.reserved, 5_000 * 500 + PREFIX_RESERVE_TOKENS);
+    assert_eq!(
+        world.counter().await.reserved,
+        5_000 * 500 + PREFIX_RESERVE_TOKENS
+    );
     for batch in copies.chunks(20) {
         join_all(batch.iter().map(async |&copy| {
             let copy = world.taken(&address, copy, "w").await;
@@ -274,11 +378,24 @@ async fn a_copy_that_needs_more_asks_before_anything_is_sent(emulator: Emulator)
     let copies = world.copies(1).await;
     let address = world.started(&copies, 5_000).await;
     let mut copy = world.taken(&address, copies[0], "a").await;
-    let extend = async |copy: &_, more| world.store.extend(&address, copy, more, world.now()).await.unwrap();
+    let extend = async |copy: &_, more| {
+        world
+            .store
+            .extend(&address, copy, more, world.now())
+            .await
+            .unwrap()
+    };
     assert_eq!(extend(&copy, GRANTED).await, Extended::QuotaExceeded);
     assert_eq!(extend(&copy, 20_000).await, Extended::To(25_000));
-    assert_eq!(extend(&copy, 20_000).await, Extended::To(25_000), "asking again takes hold once");
-    assert_eq!(world.counter().await.reserved, 5_000 + 20_000 + PREFIX_RESERVE_TOKENS);
+    assert_eq!(
+        extend(&copy, 20_000).await,
+        Extended::To(25_000),
+        "asking again takes hold once"
+    );
+    assert_eq!(
+        world.counter().await.reserved,
+        5_000 + 20_000 + PREFIX_RESERVE_TOKENS
+    );
     copy.reserved_tokens = 25_000;
     world.settle(&address, &copy, 24_000).await;
     world.store.finish(&address, world.now()).await.unwrap();
@@ -304,13 +421,24 @@ async fn a_new_tier_never_makes_remaining_negative(emulator: Emulator) {
     let copy = world.taken(&address, copies[0], "a").await;
     world.settle(&address, &copy, 29_000).await;
     let regrant = async |granted, id: &str| {
-        world.store.regrant(world.account, &world.period, granted, id, world.now()).await.unwrap()
+        world
+            .store
+            .regrant(world.account, &world.period, granted, id, world.now())
+            .await
+            .unwrap()
     };
     let lowered = regrant(10, "refund").await;
-    assert_eq!((lowered.remaining, lowered.granted), (0, 60_000 + PREFIX_RESERVE_TOKENS));
+    assert_eq!(
+        (lowered.remaining, lowered.granted),
+        (0, 60_000 + PREFIX_RESERVE_TOKENS)
+    );
     let raised = regrant(1_200_000, "upgrade").await;
     assert_eq!(raised.granted, 1_200_000);
-    assert_eq!(regrant(5_000_000, "upgrade").await, raised, "the same change is made once");
+    assert_eq!(
+        regrant(5_000_000, "upgrade").await,
+        raised,
+        "the same change is made once"
+    );
     let copy = world.taken(&address, copies[1], "b").await;
     world.settle(&address, &copy, 1_000).await;
     world.store.finish(&address, world.now()).await.unwrap();
@@ -324,18 +452,33 @@ async fn an_old_settle_never_touches_a_new_period(emulator: Emulator) {
     let address = world.started(&copies, 5_000).await;
     let copy = world.taken(&address, copies[0], "a").await;
     let next = Period::parse("sub_1@1766275200").unwrap();
-    let opened = world.store.open_counter(world.account, &next, 1_200_000, world.now()).await.unwrap();
+    let opened = world
+        .store
+        .open_counter(world.account, &next, 1_200_000, world.now())
+        .await
+        .unwrap();
     world.settle(&address, &copy, 2_000).await;
     world.store.finish(&address, world.now()).await.unwrap();
-    assert_eq!(world.store.counter(world.account, &next).await.unwrap(), Some(opened));
+    assert_eq!(
+        world.store.counter(world.account, &next).await.unwrap(),
+        Some(opened)
+    );
     assert_eq!(world.counter().await.used, 2_000);
     world.check(&[address]).await;
 }
 
 async fn one_grant_is_given_once(emulator: Emulator) {
     let world = World::new(emulator).await;
-    let open = || world.store.open_counter(world.account, &world.period, GRANTED, world.now());
+    let open = || {
+        world
+            .store
+            .open_counter(world.account, &world.period, GRANTED, world.now())
+    };
     let opened = join_all((0..20).map(|_| open())).await;
-    assert!(opened.into_iter().all(|counter| counter.unwrap().granted == GRANTED));
+    assert!(
+        opened
+            .into_iter()
+            .all(|counter| counter.unwrap().granted == GRANTED)
+    );
     world.check(&[]).await;
 }

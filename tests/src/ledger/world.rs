@@ -47,7 +47,12 @@ impl World {
 
     /// The same world, seen through other clients: faulty ones.
     pub(super) fn through(&self, store: Store) -> Self {
-        Self { store, clock: self.clock.clone(), period: self.period.clone(), ..*self }
+        Self {
+            store,
+            clock: self.clock.clone(),
+            period: self.period.clone(),
+            ..*self
+        }
     }
 
     pub(super) fn now(&self) -> UnixMillis {
@@ -92,7 +97,12 @@ impl World {
         }
     }
 
-    pub(super) async fn reserve_run(&self, run: &Run, copies: &[CopyId], tokens: u64) -> Result<Reserved, Failure> {
+    pub(super) async fn reserve_run(
+        &self,
+        run: &Run,
+        copies: &[CopyId],
+        tokens: u64,
+    ) -> Result<Reserved, Failure> {
         self.reserve_keyed(run, copies, tokens, None).await
     }
 
@@ -117,14 +127,24 @@ impl World {
     /// A run whose copies are reserved and claimed.
     pub(super) async fn started(&self, copies: &[CopyId], tokens: u64) -> Address {
         let run = self.run();
-        assert_eq!(self.reserve_run(&run, copies, tokens).await.unwrap(), Reserved::Accepted(run.run));
-        self.store.claim_copies(&run.address(), self.now()).await.unwrap().unwrap();
+        assert_eq!(
+            self.reserve_run(&run, copies, tokens).await.unwrap(),
+            Reserved::Accepted(run.run)
+        );
+        self.store
+            .claim_copies(&run.address(), self.now())
+            .await
+            .unwrap()
+            .unwrap();
         run.address()
     }
 
     pub(super) async fn lease(&self, address: &Address, copy: CopyId, holder: &str) -> Lease {
         let until = self.now().plus_seconds(LEASE_SECONDS);
-        self.store.lease(address, copy, holder, self.now(), until).await.unwrap()
+        self.store
+            .lease(address, copy, holder, self.now(), until)
+            .await
+            .unwrap()
     }
 
     pub(super) async fn taken(&self, address: &Address, copy: CopyId, holder: &str) -> Copy {
@@ -135,11 +155,18 @@ impl World {
     }
 
     pub(super) async fn settle(&self, address: &Address, copy: &Copy, tokens: u64) -> Resolution {
-        self.store.settle(address, copy, &charge(copy, tokens), self.now()).await.unwrap()
+        self.store
+            .settle(address, copy, &charge(copy, tokens), self.now())
+            .await
+            .unwrap()
     }
 
     pub(super) async fn counter(&self) -> Counter {
-        self.store.counter(self.account, &self.period).await.unwrap().unwrap()
+        self.store
+            .counter(self.account, &self.period)
+            .await
+            .unwrap()
+            .unwrap()
     }
 
     pub(super) async fn copy(&self, copy: CopyId) -> Copy {
@@ -154,20 +181,44 @@ impl World {
     pub(super) async fn check(&self, runs: &[Address]) {
         let counter = self.counter().await;
         assert!(counter.is_whole(), "I1: {counter:?}");
-        let lines = self.store.entries(self.account, &self.period, 10_000).await.unwrap();
-        assert_eq!(Counter::fold(lines.iter().map(|line| line.entry)), Some(counter), "I2");
+        let lines = self
+            .store
+            .entries(self.account, &self.period, 10_000)
+            .await
+            .unwrap();
+        assert_eq!(
+            Counter::fold(lines.iter().map(|line| line.entry)),
+            Some(counter),
+            "I2"
+        );
         let (mut pending, mut posted) = (0, 0);
         for address in runs {
-            let Some(reservation) = self.store.reservation(address).await.unwrap() else { continue };
+            let Some(reservation) = self.store.reservation(address).await.unwrap() else {
+                continue;
+            };
             assert!(reservation.is_whole(), "{reservation:?}");
             let prefix = format!("run#{}#", address.run);
             let charges: u64 = lines
                 .iter()
                 .filter(|line| line.operation.starts_with(&prefix))
-                .map(|line| if let Entry::Charge { tokens, .. } = line.entry { tokens } else { 0 })
+                .map(|line| {
+                    if let Entry::Charge { tokens, .. } = line.entry {
+                        tokens
+                    } else {
+                        0
+                    }
+                })
                 .sum();
-            assert_eq!(reservation.used, charges, "I2: the run's used is the sum of its charges");
-            let count = |end: &str| lines.iter().filter(|line| line.operation == format!("{prefix}{end}")).count();
+            assert_eq!(
+                reservation.used, charges,
+                "I2: the run's used is the sum of its charges"
+            );
+            let count = |end: &str| {
+                lines
+                    .iter()
+                    .filter(|line| line.operation == format!("{prefix}{end}"))
+                    .count()
+            };
             assert_eq!(count("reserve"), 1, "I3: reserved once");
             let resolved = reservation.state != ReservationState::Pending;
             assert_eq!(count("post"), usize::from(resolved), "I3: resolved once");
@@ -179,17 +230,30 @@ impl World {
             }
             self.check_copies(address, &reservation).await;
         }
-        assert_eq!((counter.reserved, counter.used), (pending, posted), "I2: reserved and used are the runs'");
+        assert_eq!(
+            (counter.reserved, counter.used),
+            (pending, posted),
+            "I2: reserved and used are the runs'"
+        );
     }
 
     async fn check_copies(&self, address: &Address, reservation: &Reservation) {
         let copies = self.store.run_copies(address).await.unwrap();
         let count = |state: CopyState| copies.iter().filter(|copy| copy.state == state).count();
-        assert!(count(CopyState::Graded) >= reservation.graded as usize, "I3: a charge has its proposal");
+        assert!(
+            count(CopyState::Graded) >= reservation.graded as usize,
+            "I3: a charge has its proposal"
+        );
         let busy = count(CopyState::Queued) + count(CopyState::Leased);
-        assert!(busy <= reservation.open as usize, "a busy copy is open in its run");
+        assert!(
+            busy <= reservation.open as usize,
+            "a busy copy is open in its run"
+        );
         for copy in &copies {
-            assert!(copy.epoch <= shared::domain::copy::EPOCHS_MAX, "I6: leases are bounded");
+            assert!(
+                copy.epoch <= shared::domain::copy::EPOCHS_MAX,
+                "I6: leases are bounded"
+            );
             assert_eq!(copy.result.is_some(), copy.state == CopyState::Graded, "I3");
         }
     }
