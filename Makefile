@@ -27,13 +27,13 @@ test: ## every test, on the emulators
 	cargo test --locked --workspace
 
 check: ## formatting, lints, architecture, template, contract
-	@scripts/setup sam
+	@scripts/setup check
 	@scripts/check
 
 bench: ## the measured figures, each beside its baseline
 	@scripts/setup test
 	$(corpus_note)
-	cargo bench --locked -p benches
+	@scripts/bench
 
 scan: ## licences, bans, sources and known vulnerabilities of what we depend on
 	@scripts/setup scan

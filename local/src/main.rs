@@ -10,9 +10,10 @@ use tokio::signal::unix::{SignalKind, signal};
 /// The demo teacher's account.
 const DEMO_TEACHER: &str = "019a0000-0000-7000-8000-000000000001";
 
-const USAGE: &str = "usage: local dev|token
+const USAGE: &str = "usage: local dev|token|smoke
   dev    run the whole system until Ctrl-C
-  token  print a session token of the demo teacher, good for fifteen minutes";
+  token  print a session token of the demo teacher, good for fifteen minutes
+  smoke  grade one tiny copy at the real provider: CORRIGEUSE_LIVE=1 ANTHROPIC_API_KEY=…";
 
 fn main() -> ExitCode {
     let command = std::env::args().nth(1).unwrap_or_default();
@@ -23,6 +24,9 @@ fn main() -> ExitCode {
         .and_then(|runtime| match command.as_str() {
             "dev" => runtime.block_on(until_stopped(dev())),
             "token" => token(),
+            "smoke" => runtime
+                .block_on(local::smoke::live())
+                .map(|smoke| println!("{smoke}")),
             _ => Err(anyhow::anyhow!(USAGE)),
         });
     match done {
@@ -45,7 +49,10 @@ async fn until_stopped(work: impl Future<Output = anyhow::Result<()>>) -> anyhow
 }
 
 async fn dev() -> anyhow::Result<()> {
-    let options = Options::usual(true)?;
+    let options = Options {
+        report: |step| println!("  {step}"),
+        ..Options::usual(true)?
+    };
     println!(
         "starting (the log of every program: {})",
         options.folder.join("log/dev.log").display()

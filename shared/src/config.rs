@@ -31,7 +31,9 @@ pub mod variable {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Misconfigured {
     /// It is not set.
-    #[error("environment variable {0} is not set: set it in template.yaml (or let the local supervisor do it)")]
+    #[error(
+        "environment variable {0} is not set: set it in template.yaml (or let the local supervisor do it)"
+    )]
     Missing(&'static str),
     /// It cannot be read.
     #[error("environment variable {0} cannot be read: {1}")]
@@ -56,7 +58,9 @@ pub fn optional(name: &str) -> Option<String> {
 ///
 /// # Errors
 /// `Invalid` when it is set and not that JSON.
-pub fn json_or_default<T: serde::de::DeserializeOwned + Default>(name: &'static str) -> Result<T, Misconfigured> {
+pub fn json_or_default<T: serde::de::DeserializeOwned + Default>(
+    name: &'static str,
+) -> Result<T, Misconfigured> {
     optional(name).map_or_else(
         || Ok(T::default()),
         |text| serde_json::from_str(&text).map_err(|error| Misconfigured::Invalid(name, error.to_string())),
@@ -69,6 +73,7 @@ pub fn json_or_default<T: serde::de::DeserializeOwned + Default>(name: &'static 
 /// `Invalid` when it is set and not a number.
 pub fn number_or(name: &'static str, default: i64) -> Result<i64, Misconfigured> {
     optional(name).map_or(Ok(default), |text| {
-        text.parse().map_err(|_| Misconfigured::Invalid(name, format!("{text} is not a number")))
+        text.parse()
+            .map_err(|_| Misconfigured::Invalid(name, format!("{text} is not a number")))
     })
 }

@@ -55,7 +55,11 @@ impl Metrics {
     pub fn of(function: &'static str) -> Self {
         let mut dimensions = Map::new();
         dimensions.insert("function".to_owned(), function.into());
-        Self { dimensions, properties: Map::new(), values: Vec::new() }
+        Self {
+            dimensions,
+            properties: Map::new(),
+            values: Vec::new(),
+        }
     }
 
     /// Adds a dimension.
@@ -83,8 +87,11 @@ impl Metrics {
     #[must_use]
     pub fn line(&self, now_millis: i64) -> String {
         let names: Vec<&String> = self.dimensions.keys().collect();
-        let metrics: Vec<Value> =
-            self.values.iter().map(|(name, unit, _)| json!({ "Name": name, "Unit": unit.name() })).collect();
+        let metrics: Vec<Value> = self
+            .values
+            .iter()
+            .map(|(name, unit, _)| json!({ "Name": name, "Unit": unit.name() }))
+            .collect();
         let mut line = Map::new();
         line.insert(
             "_aws".to_owned(),
@@ -95,12 +102,19 @@ impl Metrics {
         );
         line.extend(self.dimensions.clone());
         line.extend(self.properties.clone());
-        line.extend(self.values.iter().map(|(name, _, value)| ((*name).to_owned(), Value::from(*value))));
+        line.extend(
+            self.values
+                .iter()
+                .map(|(name, _, value)| ((*name).to_owned(), Value::from(*value))),
+        );
         Value::Object(line).to_string()
     }
 
     /// Writes the line to stdout.
-    #[expect(clippy::print_stdout, reason = "CloudWatch reads metrics from a function's stdout")]
+    #[expect(
+        clippy::print_stdout,
+        reason = "CloudWatch reads metrics from a function's stdout"
+    )]
     pub fn emit(&self, now_millis: i64) {
         println!("{}", self.line(now_millis));
     }

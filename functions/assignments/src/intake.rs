@@ -44,7 +44,11 @@ impl NewAssignment {
         if self.roster.len() > ROSTER_MAX {
             return Err(too_many("roster", ROSTER_MAX));
         }
-        let roster = self.roster.iter().enumerate().map(|(place, name)| text(&format!("roster[{place}]"), name, 100));
+        let roster = self
+            .roster
+            .iter()
+            .enumerate()
+            .map(|(place, name)| text(&format!("roster[{place}]"), name, 100));
         let name_zone_percent = self.name_zone_percent.unwrap_or(NAME_ZONE_PERCENT);
         if name_zone_percent > NAME_ZONE_PERCENT_MAX {
             return Err(Failure::Invalid {
@@ -62,7 +66,11 @@ impl NewAssignment {
             subject: text("subject", &self.subject, 100)?,
             level: text("level", &self.level, 50)?,
             language: self.language,
-            statement: self.statement.as_deref().map(|it| paragraphs("statement", it, 20_000)).transpose()?,
+            statement: self
+                .statement
+                .as_deref()
+                .map(|it| paragraphs("statement", it, 20_000))
+                .transpose()?,
             roster: roster.collect::<Result<_, _>>()?,
             name_zone_percent,
             rubric_version: 0,
@@ -99,8 +107,11 @@ impl NewCopies {
         }
         let check = |(place, file): (usize, NewCopy)| {
             let name = text(&format!("files[{place}].name"), &file.name, 255)?;
-            let pupil =
-                file.pupil.as_deref().map(|pupil| text(&format!("files[{place}].pupil"), pupil, 100)).transpose()?;
+            let pupil = file
+                .pupil
+                .as_deref()
+                .map(|pupil| text(&format!("files[{place}].pupil"), pupil, 100))
+                .transpose()?;
             if !name.to_lowercase().ends_with(".pdf") {
                 return Err(Failure::Invalid {
                     path: format!("files[{place}].name"),
@@ -116,12 +127,18 @@ impl NewCopies {
                     path: format!("files[{place}].size_bytes"),
                     code: "file-size",
                     sentence: Sentence::new(
-                        format!("« {name} » doit peser de 1 octet à 50 Mo : réduisez la résolution ou découpez-la."),
+                        format!(
+                            "« {name} » doit peser de 1 octet à 50 Mo : réduisez la résolution ou découpez-la."
+                        ),
                         format!("“{name}” must be of 1 byte to 50 MB: lower its resolution or split it."),
                     ),
                 });
             }
-            Ok(NewCopy { name, pupil, size_bytes: file.size_bytes })
+            Ok(NewCopy {
+                name,
+                pupil,
+                size_bytes: file.size_bytes,
+            })
         };
         self.files.into_iter().enumerate().map(check).collect()
     }

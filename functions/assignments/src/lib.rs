@@ -12,9 +12,7 @@ use shared::domain::failure::{Conflict, Failure, Noun};
 use shared::domain::ids::{AssignmentId, CopyId};
 use shared::domain::time::UnixMillis;
 use shared::http::{Body, Caller, IdempotencyKey, ListQuery, Problem, Sessions, edge};
-use shared::store::{
-    Assignment, COPIES_PER_ASSIGNMENT_MAX, Created, Cursor, Store, UploadSigner, copy_key,
-};
+use shared::store::{Assignment, COPIES_PER_ASSIGNMENT_MAX, Created, Cursor, Store, UploadSigner, copy_key};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -83,7 +81,11 @@ async fn create_assignment(
 ) -> Result<(StatusCode, Json<AssignmentView>), Failure> {
     let assignment = body.value.check(doors.now())?;
     let idempotency = key.digest().map(|key| (key, body.digest.as_str()));
-    match doors.store.create_assignment(caller.account(), &assignment, idempotency).await? {
+    match doors
+        .store
+        .create_assignment(caller.account(), &assignment, idempotency)
+        .await?
+    {
         Created::New(made) | Created::Repeated(made) => Ok((StatusCode::CREATED, Json(made.into()))),
         Created::KeyReused => Err(Failure::Conflict(Conflict::KeyReused)),
     }
@@ -99,8 +101,14 @@ async fn list_assignments(
     list: ListQuery,
 ) -> Result<Json<AssignmentList>, Failure> {
     let cursor = list.cursor.as_deref().map(Cursor::parse).transpose()?;
-    let page = doors.store.assignments(caller.account(), cursor.as_ref(), list.limit).await?;
-    Ok(Json(AssignmentList { items: page.items.into_iter().map(Into::into).collect(), cursor: page.cursor.map(Into::into) }))
+    let page = doors
+        .store
+        .assignments(caller.account(), cursor.as_ref(), list.limit)
+        .await?;
+    Ok(Json(AssignmentList {
+        items: page.items.into_iter().map(Into::into).collect(),
+        cursor: page.cursor.map(Into::into),
+    }))
 }
 
 /// Show one assignment.
@@ -127,9 +135,14 @@ async fn add_rubric(
 ) -> Result<(StatusCode, Json<RubricView>), Failure> {
     let assignment = doors.assignment(caller, &assignment).await?;
     let canonical = intake::rubric(&body.value)?;
-    let added = doors.store.add_rubric(caller.account(), assignment.assignment, &canonical, doors.now()).await?;
+    let added = doors
+        .store
+        .add_rubric(caller.account(), assignment.assignment, &canonical, doors.now())
+        .await?;
     match added {
-        Created::New(record) | Created::Repeated(record) => Ok((StatusCode::CREATED, Json(RubricView::read(&record)?))),
+        Created::New(record) | Created::Repeated(record) => {
+            Ok((StatusCode::CREATED, Json(RubricView::read(&record)?)))
+        }
         Created::KeyReused => Err(Failure::Conflict(Conflict::KeyReused)),
     }
 }
@@ -146,9 +159,19 @@ async fn list_rubrics(
 ) -> Result<Json<RubricList>, Failure> {
     let assignment = doors.assignment(caller, &assignment).await?;
     let cursor = list.cursor.as_deref().map(Cursor::parse).transpose()?;
-    let page = doors.store.rubrics(assignment.assignment, cursor.as_ref(), list.limit).await?;
-    let items = page.items.iter().map(RubricView::read).collect::<Result<_, _>>()?;
-    Ok(Json(RubricList { items, cursor: page.cursor.map(Into::into) }))
+    let page = doors
+        .store
+        .rubrics(assignment.assignment, cursor.as_ref(), list.limit)
+        .await?;
+    let items = page
+        .items
+        .iter()
+        .map(RubricView::read)
+        .collect::<Result<_, _>>()?;
+    Ok(Json(RubricList {
+        items,
+        cursor: page.cursor.map(Into::into),
+    }))
 }
 
 /// Show one barème version.
@@ -163,7 +186,11 @@ async fn get_rubric(
     let assignment = doors.assignment(caller, &assignment).await?;
     let missing = Failure::NotFound(Noun::Rubric);
     let version = version.parse().map_err(|_| missing.clone())?;
-    let record = doors.store.rubric(assignment.assignment, version).await?.ok_or(missing)?;
+    let record = doors
+        .store
+        .rubric(assignment.assignment, version)
+        .await?
+        .ok_or(missing)?;
     Ok(Json(RubricView::read(&record)?))
 }
 
@@ -186,7 +213,11 @@ async fn request_slots(
     let now = doors.now();
     let (at, seed) = match key.digest() {
         None => (now, CopyId::mint(now).to_string()),
-        Some(key) => match doors.store.slots_requested_at(caller.account(), (key, &body.digest), now).await? {
+        Some(key) => match doors
+            .store
+            .slots_requested_at(caller.account(), (key, &body.digest), now)
+            .await?
+        {
             Created::New(at) | Created::Repeated(at) => (at, format!("{assignment}#{key}")),
             Created::KeyReused => return Err(Failure::Conflict(Conflict::KeyReused)),
         },
@@ -215,10 +246,17 @@ async fn request_slots(
     doors.store.put_copies(&copies).await?;
     let credentials = doors.signer.credentials().await?;
     let slots = copies.into_iter().map(|copy| {
-        let upload = doors.signer.presign(&copy_key(assignment, copy.copy), &credentials, now);
+        let upload = doors
+            .signer
+            .presign(&copy_key(assignment, copy.copy), &credentials, now);
         view::Slot::new(&copy, upload)
     });
-    Ok((StatusCode::CREATED, Json(Slots { slots: slots.collect() })))
+    Ok((
+        StatusCode::CREATED,
+        Json(Slots {
+            slots: slots.collect(),
+        }),
+    ))
 }
 
 /// List an assignment's copies, oldest first.
@@ -233,7 +271,10 @@ async fn list_copies(
 ) -> Result<Json<CopyList>, Failure> {
     let assignment = doors.assignment(caller, &assignment).await?;
     let cursor = list.cursor.as_deref().map(Cursor::parse).transpose()?;
-    let page = doors.store.copies(assignment.assignment, cursor.as_ref(), list.limit).await?;
+    let page = doors
+        .store
+        .copies(assignment.assignment, cursor.as_ref(), list.limit)
+        .await?;
     Ok(Json(CopyList {
         items: page.items.iter().map(CopyView::from).collect(),
         cursor: page.cursor.map(Into::into),

@@ -67,7 +67,11 @@ impl RubricView {
     pub fn read(record: &RubricRecord) -> Result<Self, Failure> {
         let rubric = serde_json::from_str(&record.rubric)
             .map_err(|error| Failure::Internal(Internal::new(format!("stored barème: {error}"))))?;
-        Ok(Self { version: record.version, rubric, created_at: record.created_at.rfc3339() })
+        Ok(Self {
+            version: record.version,
+            rubric,
+            created_at: record.created_at.rfc3339(),
+        })
     }
 }
 
@@ -104,7 +108,11 @@ impl Slot {
         Self {
             copy: copy.copy.to_string(),
             name: copy.file_name.clone(),
-            upload: Upload { url: post.url, fields: post.fields, expires_at: post.expires_at },
+            upload: Upload {
+                url: post.url,
+                fields: post.fields,
+                expires_at: post.expires_at,
+            },
         }
     }
 }

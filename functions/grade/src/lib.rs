@@ -79,7 +79,11 @@ impl From<Reservation> for RunView {
             state: it.run_state(),
             copies: it.total,
             open: it.open,
-            reserved_tokens: if it.state == shared::domain::run::ReservationState::Pending { it.left } else { 0 },
+            reserved_tokens: if it.state == shared::domain::run::ReservationState::Pending {
+                it.left
+            } else {
+                0
+            },
         }
     }
 }
@@ -140,7 +144,10 @@ async fn start_run(
         idempotency: key.digest().map(|key| (key.to_owned(), body.digest)),
         correlation,
     };
-    Ok((StatusCode::ACCEPTED, Json(start::start(&doors, request).await?.into())))
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(start::start(&doors, request).await?.into()),
+    ))
 }
 
 /// Stop a run. Copies that wait are given back, those in hand may finish; what was not used returns.
@@ -182,5 +189,8 @@ async fn retry_run(
         idempotency: key.digest().map(|key| (key.to_owned(), body.digest)),
         correlation,
     };
-    Ok((StatusCode::ACCEPTED, Json(start::start(&doors, request).await?.into())))
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(start::start(&doors, request).await?.into()),
+    ))
 }

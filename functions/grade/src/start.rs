@@ -37,7 +37,9 @@ pub(crate) enum Which {
 
 impl Which {
     pub(crate) fn parse(copies: Option<Vec<String>>) -> Result<Self, Failure> {
-        let Some(copies) = copies else { return Ok(Self::All) };
+        let Some(copies) = copies else {
+            return Ok(Self::All);
+        };
         if copies.is_empty() || copies.len() > COPIES_MAX {
             return Err(too_many());
         }
@@ -56,7 +58,10 @@ impl Which {
 /// Reserves for the run and starts it.
 pub(crate) async fn start(doors: &Doors, request: Request) -> Result<Reservation, Failure> {
     let assignment = request.assignment.assignment;
-    let idempotency = request.idempotency.as_ref().map(|(key, body)| (key.as_str(), body.as_str()));
+    let idempotency = request
+        .idempotency
+        .as_ref()
+        .map(|(key, body)| (key.as_str(), body.as_str()));
     // A repeated request finds its copies busy with its own first run: it is recognised before they are looked at.
     if let Some(pair) = idempotency {
         match doors.store.run_of_key(request.account, pair).await? {
@@ -65,7 +70,9 @@ pub(crate) async fn start(doors: &Doors, request: Request) -> Result<Reservation
             None => {}
         }
     }
-    let rubric_version = request.rubric_version.unwrap_or(request.assignment.rubric_version);
+    let rubric_version = request
+        .rubric_version
+        .unwrap_or(request.assignment.rubric_version);
     if rubric_version == 0 {
         return Err(Failure::Conflict(Conflict::NoRubric));
     }
@@ -119,7 +126,11 @@ pub(crate) async fn start(doors: &Doors, request: Request) -> Result<Reservation
 }
 
 async fn accepted(doors: &Doors, request: &Request, run: RunId) -> Result<Reservation, Failure> {
-    let record = doors.store.run(request.assignment.assignment, run).await?.ok_or(Failure::NotFound(Noun::Run))?;
+    let record = doors
+        .store
+        .run(request.assignment.assignment, run)
+        .await?
+        .ok_or(Failure::NotFound(Noun::Run))?;
     let reservation = doors.store.reservation(&record.run.address()).await?;
     reservation.ok_or_else(|| Failure::Internal(Internal::new("a run without reservation")))
 }
@@ -131,7 +142,9 @@ async fn estimates(doors: &Doors, request: &Request) -> Result<Vec<Estimate>, Fa
     let candidates = match &request.copies {
         Which::All => {
             let all = doors.store.all_copies(assignment).await?;
-            all.into_iter().filter(|copy| uploaded.contains_key(&copy.copy)).collect()
+            all.into_iter()
+                .filter(|copy| uploaded.contains_key(&copy.copy))
+                .collect()
         }
         Which::These(ids) => {
             let found = doors.store.copies_by_id(assignment, ids).await?;
@@ -149,7 +162,10 @@ async fn estimates(doors: &Doors, request: &Request) -> Result<Vec<Estimate>, Fa
         }
     };
     let busy = candidates.iter().filter(|copy| copy.state.is_busy()).count();
-    let gradable: Vec<&Copy> = candidates.iter().filter(|copy| copy.state.is_gradable()).collect();
+    let gradable: Vec<&Copy> = candidates
+        .iter()
+        .filter(|copy| copy.state.is_gradable())
+        .collect();
     let all_of_them = matches!(request.copies, Which::All);
     if busy > 0 && (!all_of_them || gradable.is_empty()) {
         return Err(Failure::Conflict(Conflict::CopiesBusy(busy)));

@@ -57,7 +57,8 @@ impl Doors {
 
     async fn run_view(&self, record: &RunRecord) -> Result<RunView, Failure> {
         let reservation = self.store.reservation(&record.run.address()).await?;
-        let reservation = reservation.ok_or_else(|| Failure::Internal(Internal::new("a run without reservation")))?;
+        let reservation =
+            reservation.ok_or_else(|| Failure::Internal(Internal::new("a run without reservation")))?;
         Ok(RunView::new(record, &reservation))
     }
 }
@@ -92,12 +93,18 @@ async fn list_runs(
 ) -> Result<Json<RunList>, Failure> {
     let assignment = doors.assignment(caller, &assignment).await?;
     let cursor = list.cursor.as_deref().map(Cursor::parse).transpose()?;
-    let page = doors.store.runs(assignment.assignment, cursor.as_ref(), list.limit).await?;
+    let page = doors
+        .store
+        .runs(assignment.assignment, cursor.as_ref(), list.limit)
+        .await?;
     let mut items = Vec::with_capacity(page.items.len());
     for record in &page.items {
         items.push(doors.run_view(record).await?);
     }
-    Ok(Json(RunList { items, cursor: page.cursor.map(Into::into) }))
+    Ok(Json(RunList {
+        items,
+        cursor: page.cursor.map(Into::into),
+    }))
 }
 
 /// Show a run's progress, and, once it is finished, its cost.
@@ -126,16 +133,29 @@ async fn list_run_copies(
 ) -> Result<Json<CopyList>, Failure> {
     let assignment = doors.assignment(caller, &assignment).await?;
     let record = doors.run(&assignment, &run).await?;
-    let from = list.cursor.as_deref().map(Cursor::parse).transpose()?.map_or(Ok(0), |cursor| cursor.place())?;
+    let from = list
+        .cursor
+        .as_deref()
+        .map(Cursor::parse)
+        .transpose()?
+        .map_or(Ok(0), |cursor| cursor.place())?;
     let manifest = doors.store.manifest(&record.run.address()).await?;
-    let ids: Vec<CopyId> =
-        manifest.iter().skip(from).take(usize::from(list.limit)).map(|estimate| estimate.copy).collect();
+    let ids: Vec<CopyId> = manifest
+        .iter()
+        .skip(from)
+        .take(usize::from(list.limit))
+        .map(|estimate| estimate.copy)
+        .collect();
     let next = from + ids.len();
     let found = doors.store.copies_by_id(assignment.assignment, &ids).await?;
     let by_id: HashMap<CopyId, Copy> = found.into_iter().map(|copy| (copy.copy, copy)).collect();
     let view = |id: &CopyId| {
         let copy = by_id.get(id)?;
-        Some(CopyView::new(copy, copy.run == Some(record.run.run), assignment.language))
+        Some(CopyView::new(
+            copy,
+            copy.run == Some(record.run.run),
+            assignment.language,
+        ))
     };
     Ok(Json(CopyList {
         items: ids.iter().filter_map(view).collect(),
@@ -155,9 +175,17 @@ async fn get_result(
     let assignment = doors.assignment(caller, &assignment).await?;
     let missing = Failure::NotFound(Noun::Copy);
     let id: CopyId = copy.parse().map_err(|_| missing.clone())?;
-    let copy = doors.store.copy(assignment.assignment, id).await?.ok_or(missing)?;
+    let copy = doors
+        .store
+        .copy(assignment.assignment, id)
+        .await?
+        .ok_or(missing)?;
     let key = copy.result.ok_or(Failure::NotFound(Noun::Result))?;
-    let bytes = doors.objects.get(&key, RESULT_BYTES_MAX).await?.ok_or(Failure::NotFound(Noun::Result))?;
+    let bytes = doors
+        .objects
+        .get(&key, RESULT_BYTES_MAX)
+        .await?
+        .ok_or(Failure::NotFound(Noun::Result))?;
     let result = serde_json::from_slice(&bytes)
         .map_err(|error| Failure::Internal(Internal::new(format!("stored result: {error}"))))?;
     Ok(Json(result))
@@ -170,7 +198,15 @@ async fn get_usage(State(doors): State<Doors>, caller: Caller) -> Result<Json<Us
     let plan = doors.store.plan(caller.account()).await?;
     let granted = plan.granted_tokens(&doors.limits);
     // Before its first run, a period's counter is what it will be opened with.
-    let unopened = Counter { granted, remaining: granted, ..Counter::default() };
-    let counter = doors.store.counter(caller.account(), &plan.period).await?.unwrap_or(unopened);
+    let unopened = Counter {
+        granted,
+        remaining: granted,
+        ..Counter::default()
+    };
+    let counter = doors
+        .store
+        .counter(caller.account(), &plan.period)
+        .await?
+        .unwrap_or(unopened);
     Ok(Json(UsageView::new(&plan, counter)))
 }

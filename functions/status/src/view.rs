@@ -105,7 +105,10 @@ impl RunView {
                 open: reservation.open,
                 given_back: reservation.skipped(),
             },
-            tokens: Tokens { used: reservation.used, reserved: if pending { reservation.left } else { 0 } },
+            tokens: Tokens {
+                used: reservation.used,
+                reserved: if pending { reservation.left } else { 0 },
+            },
             cost: record.spent.iter().map(CostView::from).collect(),
             created_at: record.run.created_at.rfc3339(),
             finished_at: record.finished_at.map(|at| at.rfc3339()),

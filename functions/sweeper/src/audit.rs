@@ -33,7 +33,9 @@ pub(crate) async fn drift(store: &Store, runs: &[Address], now: UnixMillis) -> R
 pub(crate) async fn ledger_drift(store: &Store, address: &Address) -> Result<u64, Failure> {
     for _ in 0..READS_MAX {
         let before = store.counter(address.account, &address.period).await?;
-        let lines = store.entries(address.account, &address.period, ENTRIES_MAX).await?;
+        let lines = store
+            .entries(address.account, &address.period, ENTRIES_MAX)
+            .await?;
         let after = store.counter(address.account, &address.period).await?;
         if before != after {
             continue;

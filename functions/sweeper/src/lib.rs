@@ -101,8 +101,15 @@ pub async fn sweep(doors: &Doors) -> Swept {
 }
 
 /// Brings one pending run nearer its end.
-async fn advance(doors: &Doors, address: &Address, now: UnixMillis, swept: &mut Swept) -> Result<(), Failure> {
-    let Some(reservation) = doors.store.reservation(address).await? else { return Ok(()) };
+async fn advance(
+    doors: &Doors,
+    address: &Address,
+    now: UnixMillis,
+    swept: &mut Swept,
+) -> Result<(), Failure> {
+    let Some(reservation) = doors.store.reservation(address).await? else {
+        return Ok(());
+    };
     let after = if reservation.open == 0 {
         doors.store.finish(address, now).await?
     } else if reservation.expires_at < now {
@@ -131,7 +138,10 @@ async fn revive(doors: &Doors, address: &Address, now: UnixMillis) -> Result<u64
         .await?
         .into_iter()
         .filter(|copy| copy.state == CopyState::Leased && dead(copy.lease_until))
-        .map(|copy| Message::Grade { address: address.clone(), copy: copy.copy })
+        .map(|copy| Message::Grade {
+            address: address.clone(),
+            copy: copy.copy,
+        })
         .collect();
     doors.queue.send(&messages).await?;
     Ok(messages.len() as u64)

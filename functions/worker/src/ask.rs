@@ -75,10 +75,18 @@ impl<M: Model> Asking<'_, M> {
     /// Takes hold of what the next calls may use beyond what the copy reserves already. Nothing is sent before.
     pub(crate) async fn hold(&mut self, tokens: u64) -> Result<(), Trouble> {
         let needed = self.used_tokens().saturating_add(tokens);
-        let Some(more) = needed.checked_sub(self.copy.reserved_tokens).filter(|more| *more > 0) else {
+        let Some(more) = needed
+            .checked_sub(self.copy.reserved_tokens)
+            .filter(|more| *more > 0)
+        else {
             return Ok(());
         };
-        match self.doors.store.extend(self.address, self.copy, more, self.doors.now()).await? {
+        match self
+            .doors
+            .store
+            .extend(self.address, self.copy, more, self.doors.now())
+            .await?
+        {
             Extended::To(reserved) => {
                 self.copy.reserved_tokens = reserved;
                 Ok(())
@@ -96,7 +104,11 @@ impl<M: Model> Asking<'_, M> {
     ) -> Result<T, Trouble> {
         let mut last = None;
         for attempt in 0..ANSWERS_MAX {
-            let key = reply_key(self.address, Some(self.copy.copy), &digest(&self.doors.model, prompt, attempt));
+            let key = reply_key(
+                self.address,
+                Some(self.copy.copy),
+                &digest(&self.doors.model, prompt, attempt),
+            );
             let kept = match self.kept(&key).await? {
                 Some(kept) => kept,
                 None => self.call(prompt, &key).await?,
@@ -139,14 +151,25 @@ impl<M: Model> Asking<'_, M> {
             Err(failure) => return Err(self.refused(&failure)),
         };
         let receipt = answer.receipt;
-        let kept =
-            Kept { text: answer.text, usage: receipt.usage, model: receipt.model, request_id: receipt.request_id };
-        let bytes = serde_json::to_vec(&kept).map_err(|error| Failure::Internal(Internal::new(error.to_string())))?;
+        let kept = Kept {
+            text: answer.text,
+            usage: receipt.usage,
+            model: receipt.model,
+            request_id: receipt.request_id,
+        };
+        let bytes =
+            serde_json::to_vec(&kept).map_err(|error| Failure::Internal(Internal::new(error.to_string())))?;
         if let Err(failure) = self.doors.objects.put(key, "application/json", bytes).await {
             // The answer is here and can be used; only a crash right now would pay for it twice.
             tracing::warn!(code = failure.code(), "a paid reply could not be kept");
         }
-        self.measure(prompt.phase, &kept.usage, receipt.attempts, receipt.unknown_calls, started);
+        self.measure(
+            prompt.phase,
+            &kept.usage,
+            receipt.attempts,
+            receipt.unknown_calls,
+            started,
+        );
         Ok(kept)
     }
 
@@ -160,8 +183,16 @@ impl<M: Model> Asking<'_, M> {
             .value("UnknownCalls", Unit::Count, u64::from(unknown_calls))
             .value("ChargedTokens", Unit::Count, usage.charged_tokens())
             .value("CacheReadTokens", Unit::Count, usage.cache_read_tokens)
-            .value("CacheMisses", Unit::Count, u64::from(phase == Phase::Grading && usage.cache_read_tokens == 0))
-            .value("PhaseMilliseconds", Unit::Milliseconds, u64::try_from(now - started).unwrap_or(0))
+            .value(
+                "CacheMisses",
+                Unit::Count,
+                u64::from(phase == Phase::Grading && usage.cache_read_tokens == 0),
+            )
+            .value(
+                "PhaseMilliseconds",
+                Unit::Milliseconds,
+                u64::try_from(now - started).unwrap_or(0),
+            )
             .emit(now);
     }
 
@@ -190,10 +221,15 @@ impl<M: Model> Asking<'_, M> {
             return Trouble::Copy(reason);
         }
         let asked = match &failure.reason {
-            Reason::RateLimited { retry_after: Some(wait) } => i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
+            Reason::RateLimited {
+                retry_after: Some(wait),
+            } => i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
             _ => RETRY_SECONDS,
         };
-        Trouble::Later { seconds: asked.max(1), failure: reason }
+        Trouble::Later {
+            seconds: asked.max(1),
+            failure: reason,
+        }
     }
 }
 

@@ -10,7 +10,9 @@ use shared::grading::detect::{Pupil, Reading, Roster, detect, reading};
 use shared::grading::prompt;
 use shared::grading::reply::{self, Trust};
 use shared::grading::verify::{Doubts, Verified, verify};
-use shared::grading::{CopyCode, HiddenText, MaskedCopy, PageImage, PageKind, PageText, Prompt, Redaction, tokens_max};
+use shared::grading::{
+    CopyCode, HiddenText, MaskedCopy, PageImage, PageKind, PageText, Prompt, Redaction, tokens_max,
+};
 use shared::llm::Model;
 use shared::pdf::{self, Document, Images};
 use shared::store::{Charge, PDF_BYTES_MAX, copy_key, result_key};
@@ -41,7 +43,10 @@ pub(crate) async fn grade<M: Model>(
         Lease::Busy(until) => return Ok(Next::Later((until.get() - started.get()) / 1000 + 1)),
         Lease::Gone => return Ok(Next::Done),
         Lease::Exhausted(copy) => {
-            doors.store.void(address, &copy, &CopyFailure::attempts_exhausted(), 0, started).await?;
+            doors
+                .store
+                .void(address, &copy, &CopyFailure::attempts_exhausted(), 0, started)
+                .await?;
             doors.store.finish(address, started).await?;
             return Ok(Next::Done);
         }
@@ -71,7 +76,11 @@ pub(crate) async fn grade<M: Model>(
     Metrics::of("worker")
         .with("run", address.run)
         .with("copy", id)
-        .value("CopyMilliseconds", Unit::Milliseconds, now.unsigned().saturating_sub(started.unsigned()))
+        .value(
+            "CopyMilliseconds",
+            Unit::Milliseconds,
+            now.unsigned().saturating_sub(started.unsigned()),
+        )
         .value("CopyTokens", Unit::Count, used)
         .value("WasteTokens", Unit::Count, waste)
         .emit(now.get());
@@ -98,7 +107,10 @@ async fn end(
             doors.store.void(address, copy, &failure, waste, now).await?
         }
         Err(Trouble::Ours(_)) if last_lease => {
-            doors.store.void(address, copy, &CopyFailure::attempts_exhausted(), waste, now).await?
+            doors
+                .store
+                .void(address, copy, &CopyFailure::attempts_exhausted(), waste, now)
+                .await?
         }
         Err(Trouble::Later { seconds, .. }) => {
             doors.store.release(address, copy).await?;
@@ -137,7 +149,10 @@ async fn work<M: Model>(asking: &mut Asking<'_, M>) -> Result<Box<Charge>, Troub
     let mut pages = read(asking, &brief).await?;
     let wanted = match reading(&pages.texts) {
         Reading::Blank => {
-            let doubts = Doubts { hidden: &pages.hidden, hard_to_read: &[] };
+            let doubts = Doubts {
+                hidden: &pages.hidden,
+                hard_to_read: &[],
+            };
             let blank = Verified::blank(&brief.rubric, doubts);
             return publish(asking, &brief, &pages, blank, None).await;
         }
@@ -148,6 +163,7 @@ async fn work<M: Model>(asking: &mut Asking<'_, M>) -> Result<Box<Charge>, Troub
 
     let roster = Roster::new(brief.assignment.roster.iter().map(String::as_str));
     let found = detect(&pages.texts, &asking.copy.file_name, &roster, &brief.rubric);
+    let whose = found.pupil.finding();
     let pupil = match found.pupil {
         Pupil::Listed(place) => brief.assignment.roster.get(place).cloned(),
         Pupil::Unlisted(name) => Some(name),
@@ -155,21 +171,43 @@ async fn work<M: Model>(asking: &mut Asking<'_, M>) -> Result<Box<Charge>, Troub
     };
     let pupil = asking.copy.pupil.clone().or(pupil);
 
-    let people = brief.assignment.roster.iter().map(String::as_str).chain(pupil.as_deref());
-    let redaction = Redaction::new(code(asking.address, asking.copy.copy), people, &asking.copy.file_name);
+    let people = brief
+        .assignment
+        .roster
+        .iter()
+        .map(String::as_str)
+        .chain(pupil.as_deref());
+    let redaction = Redaction::new(
+        code(asking.address, asking.copy.copy),
+        people,
+        &asking.copy.file_name,
+    );
     let masked = MaskedCopy::new(&pages.texts, redaction);
-    let doubts = Doubts { hidden: &pages.hidden, hard_to_read: &pages.hard_to_read };
+    let doubts = Doubts {
+        hidden: &pages.hidden,
+        hard_to_read: &pages.hard_to_read,
+    };
     if masked.is_blank() {
         let blank = Verified::blank(&brief.rubric, doubts);
         return publish(asking, &brief, &pages, blank, pupil).await;
     }
-    if !doors.store.set_phase(asking.address, asking.copy, "grading").await? {
+    if !doors
+        .store
+        .set_phase(asking.address, asking.copy, "grading")
+        .await?
+    {
         return Err(Trouble::Fenced);
     }
     let prompt = prompt::grading(&brief.exam(), &masked);
     asking.hold(beyond_prefix(&prompt)).await?;
-    let graded = asking.ask(&prompt, |text| reply::grading(text, &brief.rubric)).await?;
-    let verified = verify(&brief.rubric, Rounding::Quarter, graded, &masked, doubts);
+    let graded = asking
+        .ask(&prompt, |text| reply::grading(text, &brief.rubric))
+        .await?;
+    let mut verified = verify(&brief.rubric, Rounding::Quarter, graded, &masked, doubts);
+    // Whose it is matters only where the teacher did not say.
+    verified
+        .findings
+        .extend(whose.filter(|_| asking.copy.pupil.is_none()));
     publish(asking, &brief, &pages, verified, pupil).await
 }
 
@@ -189,16 +227,22 @@ async fn read<M: Model>(asking: &Asking<'_, M>, brief: &Brief) -> Result<Pages, 
     let read = doors.reader.clone().images(images).read(&pdf).await;
     match read {
         Ok(document) => Ok(pages(document)),
-        Err(rejected) if rejected.retryable() => {
-            Err(Trouble::Later { seconds: RETRY_SECONDS, failure: rejected.failure() })
-        }
+        Err(rejected) if rejected.retryable() => Err(Trouble::Later {
+            seconds: RETRY_SECONDS,
+            failure: rejected.failure(),
+        }),
         Err(rejected) => Err(Trouble::Copy(rejected.failure())),
     }
 }
 
 fn pages(document: Document) -> Pages {
     let hidden = document.hidden.iter().filter(|it| it.reason.suspicious());
-    let hidden = hidden.map(|it| HiddenText { page: it.page, text: it.excerpt.clone() }).collect();
+    let hidden = hidden
+        .map(|it| HiddenText {
+            page: it.page,
+            text: it.excerpt.clone(),
+        })
+        .collect();
     let (mut texts, mut images) = (Vec::new(), Vec::new());
     for page in document.pages {
         let (kind, text) = match page.kind {
@@ -207,10 +251,22 @@ fn pages(document: Document) -> Pages {
             pdf::PageKind::Scanned => (PageKind::Scanned, String::new()),
             pdf::PageKind::Blank => (PageKind::Blank, String::new()),
         };
-        texts.push(PageText { number: page.number, kind, text });
-        images.extend(page.image.map(|image| PageImage { number: page.number, jpeg: image.jpeg }));
+        texts.push(PageText {
+            number: page.number,
+            kind,
+            text,
+        });
+        images.extend(page.image.map(|image| PageImage {
+            number: page.number,
+            jpeg: image.jpeg,
+        }));
     }
-    Pages { texts, images, hidden, hard_to_read: Vec::new() }
+    Pages {
+        texts,
+        images,
+        hidden,
+        hard_to_read: Vec::new(),
+    }
 }
 
 /// Has the model read the pages that are pictures.
@@ -219,14 +275,20 @@ async fn transcribe<M: Model>(
     pages: &mut Pages,
     wanted: &[u32],
 ) -> Result<(), Trouble> {
-    let images: Vec<PageImage> =
-        pages.images.drain(..).filter(|image| wanted.contains(&image.number)).collect();
+    let images: Vec<PageImage> = pages
+        .images
+        .drain(..)
+        .filter(|image| wanted.contains(&image.number))
+        .collect();
     let prompts = prompt::transcription(&images);
     asking.hold(prompts.iter().map(tokens_max).sum()).await?;
     let mut numbers = images.iter().map(|image| image.number);
     for prompt in prompts {
         let asked: Vec<u32> = numbers.by_ref().take(prompt::TRANSCRIPTION_PAGES_MAX).collect();
-        for page in asking.ask(&prompt, |text| reply::transcription(text, &asked)).await? {
+        for page in asking
+            .ask(&prompt, |text| reply::transcription(text, &asked))
+            .await?
+        {
             if page.trust == Trust::Low {
                 pages.hard_to_read.push(page.page);
             }
@@ -246,7 +308,10 @@ fn beyond_prefix(prompt: &Prompt) -> u64 {
 
 /// The copy's code: random to anyone else, the same for as long as its run lasts.
 fn code(address: &Address, copy: CopyId) -> CopyCode {
-    let digest = Sha256::new().chain_update(address.run.bytes()).chain_update(copy.bytes()).finalize();
+    let digest = Sha256::new()
+        .chain_update(address.run.bytes())
+        .chain_update(copy.bytes())
+        .finalize();
     CopyCode::from_random(u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
 }
 
@@ -268,16 +333,30 @@ async fn publish<M: Model>(
         prompt_version: prompt::prompt_version(),
         rubric_version: brief.rubric_version,
     };
-    let document = result::document(asking, brief, &pages.texts, &verified, pupil.as_deref(), &provenance);
+    let document = result::document(
+        asking,
+        brief,
+        &pages.texts,
+        &verified,
+        pupil.as_deref(),
+        &provenance,
+    );
     let key = result_key(asking.address, asking.copy.copy, asking.copy.epoch);
-    doors.objects.put(&key, "application/json", document.to_string().into_bytes()).await?;
+    doors
+        .objects
+        .put(&key, "application/json", document.to_string().into_bytes())
+        .await?;
     let total = verified.total();
     Ok(Box::new(Charge {
         result: key,
         summary: ResultSummary {
             total: total.map(|it| it.points().to_string()).unwrap_or_default(),
             total_on_20: total.map(|it| it.on_20().to_string()).unwrap_or_default(),
-            flags: verified.flags().into_iter().map(|flag| flag.code().to_owned()).collect(),
+            flags: verified
+                .flags()
+                .into_iter()
+                .map(|flag| flag.code().to_owned())
+                .collect(),
             charged_tokens: 0,
             spent: asking.spent.clone(),
         },

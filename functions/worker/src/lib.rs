@@ -77,7 +77,9 @@ impl Doors {
     }
 
     fn rates(&self, prompt_tokens: u64) -> Result<Rates, Failure> {
-        let row = self.rates_today().map_err(|error| Failure::Internal(Internal::new(error.to_string())))?;
+        let row = self
+            .rates_today()
+            .map_err(|error| Failure::Internal(Internal::new(error.to_string())))?;
         Ok(row.rates(prompt_tokens))
     }
 }
@@ -114,7 +116,11 @@ async fn one<M: Model>(doors: &Doors, model: &M, message: &SqsMessage) -> Next {
     let address = message.address();
     let span = tracing::info_span!("message", correlation = %address.correlation, run = %address.run);
     let done = match &message {
-        Message::Prepare(address) => prepare::prepare(doors, model, address).instrument(span.clone()).await,
+        Message::Prepare(address) => {
+            prepare::prepare(doors, model, address)
+                .instrument(span.clone())
+                .await
+        }
         Message::Grade { address, copy } => {
             let span = tracing::info_span!(parent: &span, "copy", copy = %copy);
             grade::grade(doors, model, address, *copy).instrument(span).await

@@ -16,7 +16,10 @@ const LEASE_SECONDS: i64 = 330;
 fn main() -> Result<(), Error> {
     // Before any thread: the child takes nothing of ours with it.
     shared::pdf::child::run_if_asked();
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve())
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(serve())
 }
 
 async fn serve() -> Result<(), Error> {

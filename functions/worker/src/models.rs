@@ -30,7 +30,12 @@ impl Models {
     /// Clients with these settings, and the key that `key_secret` holds.
     #[must_use]
     pub fn new(secrets: Secrets, key_secret: Option<String>, settings: Settings) -> Self {
-        Self { secrets, key_secret, settings, kept: Mutex::new(None) }
+        Self {
+            secrets,
+            key_secret,
+            settings,
+            kept: Mutex::new(None),
+        }
     }
 
     /// The client. Its connections are kept between invocations.
@@ -41,7 +46,9 @@ impl Models {
         let key: Arc<str> = match &self.key_secret {
             None => Arc::from(""),
             Some(name) => self.secrets.get(name).await.map_err(|failure| match failure {
-                Failure::Unavailable(cause) | Failure::Internal(cause) => NoModel::Secret(cause.for_log().to_owned()),
+                Failure::Unavailable(cause) | Failure::Internal(cause) => {
+                    NoModel::Secret(cause.for_log().to_owned())
+                }
                 other => NoModel::Secret(other.code().to_owned()),
             })?,
         };
@@ -51,7 +58,13 @@ impl Models {
         {
             return Ok(client.clone());
         }
-        let client = Arc::new(Settings { key: ApiKey::new(&key), ..self.settings.clone() }.build()?);
+        let client = Arc::new(
+            Settings {
+                key: ApiKey::new(&key),
+                ..self.settings.clone()
+            }
+            .build()?,
+        );
         *kept = Some((key, client.clone()));
         Ok(client)
     }

@@ -30,15 +30,33 @@ pub(crate) struct Brief {
 impl Brief {
     /// Reads the run's assignment and barème.
     pub(crate) async fn load(doors: &Doors, address: &Address) -> Result<Self, Failure> {
-        let record = doors.store.run(address.assignment, address.run).await?.ok_or(Failure::NotFound(Noun::Run))?;
-        let assignment = doors.store.assignment(address.account, address.assignment).await?;
+        let record = doors
+            .store
+            .run(address.assignment, address.run)
+            .await?
+            .ok_or(Failure::NotFound(Noun::Run))?;
+        let assignment = doors
+            .store
+            .assignment(address.account, address.assignment)
+            .await?;
         let assignment = assignment.ok_or(Failure::NotFound(Noun::Assignment))?;
         let version = record.run.rubric_version;
-        let stored = doors.store.rubric(address.assignment, version).await?.ok_or(Failure::NotFound(Noun::Rubric))?;
+        let stored = doors
+            .store
+            .rubric(address.assignment, version)
+            .await?
+            .ok_or(Failure::NotFound(Noun::Rubric))?;
         let rubric = Rubric::parse(stored.rubric.as_bytes()).map_err(|error| {
-            Failure::Internal(Internal::new(format!("stored barème: {}", error.sentence(Language::En))))
+            Failure::Internal(Internal::new(format!(
+                "stored barème: {}",
+                error.sentence(Language::En)
+            )))
         })?;
-        Ok(Self { assignment, rubric, rubric_version: version })
+        Ok(Self {
+            assignment,
+            rubric,
+            rubric_version: version,
+        })
     }
 
     pub(crate) fn exam(&self) -> Exam<'_> {
@@ -55,12 +73,18 @@ impl Brief {
 
 pub(crate) async fn prepare<M: Model>(doors: &Doors, model: &M, address: &Address) -> Result<Next, Failure> {
     let now = doors.now();
-    match doors.store.lease_preparation(address, now, now.plus_seconds(doors.lease_seconds)).await? {
+    match doors
+        .store
+        .lease_preparation(address, now, now.plus_seconds(doors.lease_seconds))
+        .await?
+    {
         Preparation::Taken(_) => {}
         Preparation::Busy => return Ok(Next::Later(BUSY_SECONDS)),
         Preparation::Gone => return Ok(Next::Done),
     }
-    let Some(reservation) = doors.store.reservation(address).await? else { return Ok(Next::Done) };
+    let Some(reservation) = doors.store.reservation(address).await? else {
+        return Ok(Next::Done);
+    };
     if reservation.state != ReservationState::Pending {
         return Ok(Next::Done);
     }
@@ -86,7 +110,12 @@ pub(crate) async fn prepare<M: Model>(doors: &Doors, model: &M, address: &Addres
 
 /// A warm-up that fails costs money, not correctness: the copies then pay for the prefix themselves, and what
 /// passes their reservations is ours.
-async fn warm_up<M: Model>(doors: &Doors, model: &M, address: &Address, brief: &Brief) -> Result<(), Failure> {
+async fn warm_up<M: Model>(
+    doors: &Doors,
+    model: &M,
+    address: &Address,
+    brief: &Brief,
+) -> Result<(), Failure> {
     let code = CopyCode::from_random(0);
     let nobody = MaskedCopy::new(&[], Redaction::new(code, [], ""));
     let prompt = prompt::grading(&brief.exam(), &nobody);
@@ -100,17 +129,29 @@ async fn warm_up<M: Model>(doors: &Doors, model: &M, address: &Address, brief: &
     };
     let usage = receipt.usage;
     let rates = doors.rates(usage.prompt_tokens())?;
-    let spent =
-        Spent { phase: "warm-up".to_owned(), model: doors.model.clone(), usage, cost: cost(&usage, &rates) };
+    let spent = Spent {
+        phase: "warm-up".to_owned(),
+        model: doors.model.clone(),
+        usage,
+        cost: cost(&usage, &rates),
+    };
     doors.store.charge_warm_up(address, &spent, doors.now()).await?;
     let now = doors.clock.now_millis();
     Metrics::of("worker")
         .by("phase", "warm-up")
         .with("run", address.run)
         .value("Calls", Unit::Count, u64::from(receipt.attempts))
-        .value("CacheWriteTokens", Unit::Count, usage.cache_write_5m_tokens + usage.cache_write_1h_tokens)
+        .value(
+            "CacheWriteTokens",
+            Unit::Count,
+            usage.cache_write_5m_tokens + usage.cache_write_1h_tokens,
+        )
         .value("CacheReadTokens", Unit::Count, usage.cache_read_tokens)
-        .value("PhaseMilliseconds", Unit::Milliseconds, u64::try_from(now - started).unwrap_or(0))
+        .value(
+            "PhaseMilliseconds",
+            Unit::Milliseconds,
+            u64::try_from(now - started).unwrap_or(0),
+        )
         .emit(now);
     Ok(())
 }

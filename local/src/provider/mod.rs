@@ -10,7 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
@@ -20,6 +20,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use shared::clock::Clock;
 use shared::llm::prices::Prices;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -97,9 +98,6 @@ impl Default for Latency {
     }
 }
 
-/// The provider's clock, as the time since some start; only differences matter.
-pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
-
 /// How the provider behaves.
 #[derive(Clone)]
 pub struct Options {
@@ -119,11 +117,10 @@ impl Options {
     /// The usual behaviour, on the real clock.
     #[must_use]
     pub fn new(prices: Prices, grader: Arc<dyn Grader>) -> Self {
-        let start = Instant::now();
         Self {
             latency: Latency::default(),
             requests_per_minute: None,
-            clock: Arc::new(move || start.elapsed()),
+            clock: Clock::system(),
             prices,
             grader,
         }
@@ -223,9 +220,14 @@ impl Desk {
         }
     }
 
+    /// Only differences matter here.
+    fn now(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.options.clock.now_millis()).unwrap_or(0))
+    }
+
     /// One request, from its arrival to the reply's first byte.
     async fn serve(&self, headers: &HeaderMap, body: &[u8], id: &str) -> Result<Response, Refusal> {
-        let started = (self.options.clock)();
+        let started = self.now();
         let key = request::check_headers(headers)?;
         let asked = request::parse(body, &self.options.prices)?;
         locked(&self.ledger).admit(&key, started, self.options.requests_per_minute)?;

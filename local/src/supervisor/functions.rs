@@ -114,9 +114,10 @@ fn merge<'a>(
 /// workspace, so with the features of all its members), so that nothing is compiled at a first request.
 pub(super) async fn build(log: &Log) -> anyhow::Result<()> {
     let mut command = Command::new("cargo");
-    command
-        .args(["build", "--locked", "--bins"])
-        .current_dir(project_root());
+    command.args(["build", "--locked"]).current_dir(project_root());
+    for name in names() {
+        command.args(["--bin", name]);
+    }
     let mut cargo = Program::start("cargo", &command, Orphan::Killed, log)?;
     let started = Instant::now();
     loop {
@@ -165,6 +166,10 @@ impl Functions {
             .arg("--disable-cors")
             .current_dir(project_root())
             .envs(environment);
+        // It reads the same variable as the functions, and its watcher tells every step at the level `info`.
+        if let Some(level) = environment.get("RUST_LOG") {
+            command.env("RUST_LOG", format!("{level},watchexec=warn"));
+        }
         if !reload {
             command.arg("--ignore-changes");
         }

@@ -17,7 +17,9 @@ mod settings;
 mod template;
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -25,9 +27,12 @@ use aws_sdk_secretsmanager::error::DisplayErrorContext;
 use sha2::{Digest as _, Sha256};
 use shared::clock::Clock;
 use shared::domain::ids::AccountId;
+use shared::llm::prices::Prices;
 
+use crate::demo_grader::DemoGrader;
 use crate::emulator::{Ministack, project_root, sdk_config};
 use crate::process::Log;
+use crate::provider;
 use check::Hold;
 use cloudformation::{CloudFormation, Deployment};
 use functions::Functions;
@@ -58,6 +63,8 @@ pub struct Options {
     pub workers: usize,
     /// Whether a change of the code restarts the functions.
     pub reload: bool,
+    /// Told of each step that is done: a short line for the terminal.
+    pub report: fn(&str),
 }
 
 impl Options {
@@ -75,15 +82,16 @@ impl Options {
                 .map_or(4, |cores| cores.get() * 2)
                 .clamp(4, 16),
             reload,
+            report: |_| {},
         })
     }
 }
 
 /// The system, running. [`Running::stop`] ends it in order; dropped, it ends too, but anything in flight is cut.
-#[derive(Debug)]
 pub struct Running {
     // Fields are dropped in this order: the functions before what they use.
     functions: Functions,
+    local_provider: Option<provider::Provider>,
     ministack: Ministack,
     session_key: SessionKey,
     settings: Settings,
@@ -106,6 +114,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         folder,
         workers,
         reload,
+        report,
     } = options;
     let with_provider = settings.provider == Provider::Local;
     check::tools()?;
@@ -114,25 +123,34 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let log = Log::create(&folder.join("log").join("dev.log"))?;
     let session_key = SessionKey::kept_in(&folder)?;
     let api = format!("http://127.0.0.1:{}", settings.ports.api);
+    let local_provider = if with_provider {
+        Some(start_provider(&settings).await?)
+    } else {
+        None
+    };
 
     // The compiler and the emulator do not wait for each other.
     let built = functions::build(&log);
     let deployed = async {
         let ministack =
             Ministack::kept(settings.ports.aws, &folder, &functions::forwarding(&api), &log).await?;
+        report("the emulator of AWS answers");
         let endpoint = ministack.endpoint().to_owned();
         keep_secrets(&endpoint, &session_key, &settings.provider).await?;
         let stack = deploy(&endpoint, &settings, workers).await?;
+        report("template.yaml is deployed to it");
         let environment = functions::environment(&endpoint).await?;
         anyhow::Ok((ministack, stack, environment))
     };
     let ((), (ministack, stack, environment)) = tokio::try_join!(built, deployed)?;
 
+    report("the functions are compiled");
     let functions = Functions::start(settings.ports.api, workers, reload, &environment, &log).await?;
     functions
         .warm()
         .await
         .with_context(|| format!("more is in {}", log.path().display()))?;
+    report("the functions answer");
     let output = |name: &str| {
         stack
             .outputs
@@ -146,12 +164,23 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         queue_url: output("QueueUrl")?,
         took: started.elapsed(),
         functions,
+        local_provider,
         ministack,
         session_key,
         settings,
         log,
         _hold: hold,
     })
+}
+
+/// The local provider, with the same prices as the functions, so that it knows the same models.
+async fn start_provider(settings: &Settings) -> anyhow::Result<provider::Provider> {
+    let overrides = settings.parameters.get("PricesOverride").map(String::as_str);
+    let options = provider::Options::new(Prices::load(overrides)?, Arc::new(DemoGrader::new()?));
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.ports.provider));
+    provider::Provider::start(address, options)
+        .await
+        .with_context(|| format!("the local model provider cannot listen on {address}"))
 }
 
 /// Creates the two secrets, or gives them their present values.
@@ -267,6 +296,11 @@ impl Running {
             Provider::Local => format!("http://127.0.0.1:{}", self.settings.ports.provider),
             Provider::Real { base_url, .. } => base_url.clone(),
         }
+    }
+
+    /// The local provider, to read its bills or make it fail; `None` when a real one answers.
+    pub fn local_provider(&self) -> Option<&provider::Provider> {
+        self.local_provider.as_ref()
     }
 
     /// The name of the table.

@@ -16,7 +16,10 @@ pub struct Sentence {
 impl Sentence {
     /// The same sentence in French and English.
     pub fn new(fr: impl Into<String>, en: impl Into<String>) -> Self {
-        Self { fr: fr.into(), en: en.into() }
+        Self {
+            fr: fr.into(),
+            en: en.into(),
+        }
     }
 
     /// The sentence in the caller's language.
@@ -185,7 +188,9 @@ impl Failure {
     pub fn sentence(&self) -> Sentence {
         match self {
             Self::Malformed(what) => Sentence::new(
-                format!("Le corps de la requête n'est pas celui attendu : {what}. Corrigez-le et renvoyez-le."),
+                format!(
+                    "Le corps de la requête n'est pas celui attendu : {what}. Corrigez-le et renvoyez-le."
+                ),
                 format!("The body is not what this route takes: {what}. Correct it and send it again."),
             ),
             Self::Invalid { sentence, .. } => sentence.clone(),
@@ -251,7 +256,9 @@ impl Conflict {
                 "This idempotency key was used for another request: take a new one.",
             ),
             Self::CopiesBusy(count) => Sentence::new(
-                format!("{count} copie(s) sont déjà en cours de correction : attendez ou arrêtez cette correction."),
+                format!(
+                    "{count} copie(s) sont déjà en cours de correction : attendez ou arrêtez cette correction."
+                ),
                 format!("{count} copies are being graded already: wait for that run, or stop it."),
             ),
             Self::NothingToGrade => Sentence::new(
@@ -269,10 +276,16 @@ impl Conflict {
 fn not_found(noun: Noun) -> Sentence {
     let (fr, en) = match noun {
         Noun::Assignment => ("Ce devoir n'existe pas", "There is no such assignment"),
-        Noun::Rubric => ("Cette version du barème n'existe pas", "There is no such barème version"),
+        Noun::Rubric => (
+            "Cette version du barème n'existe pas",
+            "There is no such barème version",
+        ),
         Noun::Copy => ("Cette copie n'existe pas", "There is no such copy"),
         Noun::Run => ("Cette correction n'existe pas", "There is no such run"),
-        Noun::Result => ("Cette copie n'a pas encore de résultat", "This copy has no result yet"),
+        Noun::Result => (
+            "Cette copie n'a pas encore de résultat",
+            "This copy has no result yet",
+        ),
         Noun::Route => ("Cette adresse n'existe pas", "There is no such address"),
     };
     Sentence::new(
@@ -291,7 +304,10 @@ pub struct CopyFailure {
 impl CopyFailure {
     /// A failure found by another room (the PDF reader, the model's client), with its stable code.
     pub fn new(code: impl Into<String>, sentence: Sentence) -> Self {
-        Self { code: code.into(), sentence }
+        Self {
+            code: code.into(),
+            sentence,
+        }
     }
 
     /// The slot was given, but no file came.

@@ -1,8 +1,8 @@
 //! Typed ids: swapping two of them does not compile. UUIDv7, so that they sort by creation.
 
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use sha2::{Digest, Sha256};
+use std::fmt;
 use std::str::FromStr;
 use uuid::{NoContext, Timestamp, Uuid};
 
@@ -98,7 +98,13 @@ mod tests {
     fn an_id_has_one_spelling() {
         let id = CopyId::mint(UnixMillis::new(1_700_000_000_000));
         assert_eq!(id.to_string().parse(), Ok(id));
-        for wrong in ["", "x", "../..", &id.to_string().to_uppercase(), &id.to_string().replace('-', "")] {
+        for wrong in [
+            "",
+            "x",
+            "../..",
+            &id.to_string().to_uppercase(),
+            &id.to_string().replace('-', ""),
+        ] {
             assert_eq!(wrong.parse::<CopyId>(), Err(NotAnId), "{wrong}");
         }
     }

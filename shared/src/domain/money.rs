@@ -96,11 +96,21 @@ impl std::ops::Add for Cost {
     type Output = Self;
     fn add(self, other: Self) -> Self {
         Self {
-            prompt_cost_micro_usd: self.prompt_cost_micro_usd.saturating_add(other.prompt_cost_micro_usd),
-            completion_cost_micro_usd: self.completion_cost_micro_usd.saturating_add(other.completion_cost_micro_usd),
-            cached_cost_micro_usd: self.cached_cost_micro_usd.saturating_add(other.cached_cost_micro_usd),
-            total_cost_micro_usd: self.total_cost_micro_usd.saturating_add(other.total_cost_micro_usd),
-            cached_savings_micro_usd: self.cached_savings_micro_usd.saturating_add(other.cached_savings_micro_usd),
+            prompt_cost_micro_usd: self
+                .prompt_cost_micro_usd
+                .saturating_add(other.prompt_cost_micro_usd),
+            completion_cost_micro_usd: self
+                .completion_cost_micro_usd
+                .saturating_add(other.completion_cost_micro_usd),
+            cached_cost_micro_usd: self
+                .cached_cost_micro_usd
+                .saturating_add(other.cached_cost_micro_usd),
+            total_cost_micro_usd: self
+                .total_cost_micro_usd
+                .saturating_add(other.total_cost_micro_usd),
+            cached_savings_micro_usd: self
+                .cached_savings_micro_usd
+                .saturating_add(other.cached_savings_micro_usd),
         }
     }
 }
@@ -121,7 +131,10 @@ pub struct Spent {
 /// Adds `more` to `sums`, one line per phase and model, in the order of first appearance.
 pub fn add_spent(sums: &mut Vec<Spent>, more: &[Spent]) {
     for line in more {
-        match sums.iter_mut().find(|sum| sum.phase == line.phase && sum.model == line.model) {
+        match sums
+            .iter_mut()
+            .find(|sum| sum.phase == line.phase && sum.model == line.model)
+        {
             Some(sum) => {
                 sum.usage = sum.usage + line.usage;
                 sum.cost = sum.cost + line.cost;

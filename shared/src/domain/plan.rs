@@ -21,7 +21,11 @@ impl Plan {
     /// A new account's plan.
     #[must_use]
     pub fn free() -> Self {
-        Self { tier: Tier::Free, period: Period::free(), period_end: None }
+        Self {
+            tier: Tier::Free,
+            period: Period::free(),
+            period_end: None,
+        }
     }
 
     /// Tokens that the period grants.

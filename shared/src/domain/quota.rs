@@ -50,7 +50,12 @@ pub struct TierLimits {
 
 impl Default for TierLimits {
     fn default() -> Self {
-        Self { free: 100_000, essentiel: 1_200_000, pro: 6_000_000, max: 24_000_000 }
+        Self {
+            free: 100_000,
+            essentiel: 1_200_000,
+            pro: 6_000_000,
+            max: 24_000_000,
+        }
     }
 }
 
@@ -184,7 +189,10 @@ impl Counter {
                 Entry::Grant { tokens } => granted = granted.checked_add(tokens)?,
                 Entry::Revoke { tokens } => revoked = revoked.checked_add(tokens)?,
                 Entry::Reserve { tokens } => held = held.checked_add(tokens)?,
-                Entry::Post { reserved, used: charged } => {
+                Entry::Post {
+                    reserved,
+                    used: charged,
+                } => {
                     released = released.checked_add(reserved)?;
                     used = used.checked_add(charged)?;
                 }
@@ -194,13 +202,20 @@ impl Counter {
         let granted = granted.checked_sub(revoked)?;
         let reserved = held.checked_sub(released)?;
         let remaining = granted.checked_sub(used)?.checked_sub(reserved)?;
-        Some(Self { granted, reserved, used, remaining })
+        Some(Self {
+            granted,
+            reserved,
+            used,
+            remaining,
+        })
     }
 
     /// Invariant I1.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.used.checked_add(self.reserved).and_then(|held| held.checked_add(self.remaining))
+        self.used
+            .checked_add(self.reserved)
+            .and_then(|held| held.checked_add(self.remaining))
             == Some(self.granted)
     }
 
@@ -209,7 +224,9 @@ impl Counter {
     #[must_use]
     pub fn regrant(&self, granted: u64) -> Option<Entry> {
         if granted > self.granted {
-            return Some(Entry::Grant { tokens: granted - self.granted });
+            return Some(Entry::Grant {
+                tokens: granted - self.granted,
+            });
         }
         let tokens = (self.granted - granted).min(self.remaining);
         (tokens > 0).then_some(Entry::Revoke { tokens })
@@ -255,7 +272,10 @@ mod tests {
             tokens.clone().prop_map(|tokens| Entry::Grant { tokens }),
             tokens.clone().prop_map(|tokens| Entry::Revoke { tokens }),
             tokens.clone().prop_map(|tokens| Entry::Reserve { tokens }),
-            (tokens.clone(), tokens).prop_map(|(a, b)| Entry::Post { reserved: a.max(b), used: a.min(b) }),
+            (tokens.clone(), tokens).prop_map(|(a, b)| Entry::Post {
+                reserved: a.max(b),
+                used: a.min(b)
+            }),
         ]
     }
 

@@ -135,7 +135,10 @@ impl Reservation {
     /// Copies that were given back unresolved by a stop, or that another run had.
     #[must_use]
     pub const fn skipped(&self) -> u32 {
-        self.total.saturating_sub(self.open).saturating_sub(self.graded).saturating_sub(self.failed)
+        self.total
+            .saturating_sub(self.open)
+            .saturating_sub(self.graded)
+            .saturating_sub(self.failed)
     }
 
     /// `amount = used + left`.

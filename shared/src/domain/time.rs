@@ -50,6 +50,9 @@ mod tests {
 
     #[test]
     fn a_moment_is_shown_in_utc() {
-        assert_eq!(UnixMillis::new(1_763_596_800_000).rfc3339(), "2025-11-20T00:00:00Z");
+        assert_eq!(
+            UnixMillis::new(1_763_596_800_000).rfc3339(),
+            "2025-11-20T00:00:00Z"
+        );
     }
 }

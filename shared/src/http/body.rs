@@ -32,7 +32,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
 async fn read<T: DeserializeOwned>(request: Request) -> Result<Body<T>, Failure> {
     let (parts, body) = request.into_parts();
-    let bytes = axum::body::to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| Failure::BodyTooLarge(BODY_BYTES_MAX))?;
+    let bytes = axum::body::to_bytes(body, BODY_BYTES_MAX)
+        .await
+        .map_err(|_| Failure::BodyTooLarge(BODY_BYTES_MAX))?;
     let mut digest = Sha256::new();
     digest.update(parts.method.as_str());
     digest.update(parts.uri.path());
@@ -44,8 +46,13 @@ async fn read<T: DeserializeOwned>(request: Request) -> Result<Body<T>, Failure>
         let path = error.path().to_string();
         Failure::Malformed(format!("{path}: {}", error.into_inner()))
     })?;
-    reader.end().map_err(|error| Failure::Malformed(error.to_string()))?;
-    Ok(Body { value, digest: hex::encode(digest.finalize()) })
+    reader
+        .end()
+        .map_err(|error| Failure::Malformed(error.to_string()))?;
+    Ok(Body {
+        value,
+        digest: hex::encode(digest.finalize()),
+    })
 }
 
 /// The `Idempotency-Key` header, as a digest: what a caller sends never becomes a part of a key.
@@ -64,7 +71,9 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = axum::response::Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let Some(value) = parts.headers.get("idempotency-key") else { return Ok(Self(None)) };
+        let Some(value) = parts.headers.get("idempotency-key") else {
+            return Ok(Self(None));
+        };
         let bytes = value.as_bytes();
         if bytes.is_empty() || bytes.len() > KEY_BYTES_MAX {
             let failure = Failure::Invalid {
@@ -103,6 +112,9 @@ impl<S: Send + Sync> FromRequestParts<S> for ListQuery {
         let Query(raw) = Query::<RawList>::from_request_parts(parts, state)
             .await
             .map_err(|error| Failure::Malformed(error.body_text()).into_response())?;
-        Ok(Self { cursor: raw.cursor, limit: raw.limit.unwrap_or(50).clamp(1, 100) })
+        Ok(Self {
+            cursor: raw.cursor,
+            limit: raw.limit.unwrap_or(50).clamp(1, 100),
+        })
     }
 }

@@ -64,7 +64,9 @@ struct Raised(std::sync::Arc<Failure>);
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let mut response = status(&self).into_response();
-        response.extensions_mut().insert(Raised(std::sync::Arc::new(self)));
+        response
+            .extensions_mut()
+            .insert(Raised(std::sync::Arc::new(self)));
         response
     }
 }
@@ -76,7 +78,11 @@ pub struct Correlation(pub String);
 impl<S: Send + Sync> FromRequestParts<S> for Correlation {
     type Rejection = std::convert::Infallible;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self(String::new())))
+        Ok(parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .unwrap_or_else(|| Self(String::new())))
     }
 }
 
@@ -87,13 +93,23 @@ pub async fn edge(State(clock): State<Clock>, mut request: Request, next: Next) 
     let correlation = correlation(request.headers());
     let language = language(request.headers());
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map_or("?", MatchedPath::as_str).to_owned();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("?", MatchedPath::as_str)
+        .to_owned();
     request.extensions_mut().insert(Correlation(correlation.clone()));
     let span = tracing::info_span!("request", %correlation, %method, route);
     let mut response = next.run(request).instrument(span.clone()).await;
     let raised = response.extensions_mut().remove::<Raised>();
     let milliseconds = clock.now_millis().saturating_sub(started);
-    span.in_scope(|| log(raised.as_ref().map(|raised| &*raised.0), response.status(), milliseconds));
+    span.in_scope(|| {
+        log(
+            raised.as_ref().map(|raised| &*raised.0),
+            response.status(),
+            milliseconds,
+        )
+    });
     if let Some(Raised(failure)) = raised {
         response = problem(&failure, language, &correlation);
     }
@@ -107,10 +123,22 @@ fn log(failure: Option<&Failure>, status: StatusCode, milliseconds: i64) {
     let status = status.as_u16();
     match failure {
         Some(Failure::Internal(internal)) => {
-            tracing::error!(status, milliseconds, code = "internal", cause = internal.for_log(), "failed");
+            tracing::error!(
+                status,
+                milliseconds,
+                code = "internal",
+                cause = internal.for_log(),
+                "failed"
+            );
         }
         Some(Failure::Unavailable(internal)) => {
-            tracing::warn!(status, milliseconds, code = "unavailable", cause = internal.for_log(), "failed");
+            tracing::warn!(
+                status,
+                milliseconds,
+                code = "unavailable",
+                cause = internal.for_log(),
+                "failed"
+            );
         }
         Some(failure) => tracing::info!(status, milliseconds, code = failure.code(), "refused"),
         None => tracing::info!(status, milliseconds, "answered"),
@@ -144,7 +172,10 @@ fn problem(failure: &Failure, language: Language, correlation: &str) -> Response
     };
     let mut response = (status, Json(body)).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
     if failure.retryable() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
     }
@@ -159,14 +190,25 @@ fn correlation(headers: &HeaderMap) -> String {
     let plain = |text: &&str| {
         (8..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
-    let sent = headers.get(CORRELATION_HEADER).and_then(|value| value.to_str().ok()).filter(plain);
+    let sent = headers
+        .get(CORRELATION_HEADER)
+        .and_then(|value| value.to_str().ok())
+        .filter(plain);
     sent.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
 }
 
 /// French unless English is asked for before it.
 fn language(headers: &HeaderMap) -> Language {
-    let asked = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let place = |tag: &str| asked.to_ascii_lowercase().split(',').position(|part| part.trim().starts_with(tag));
+    let asked = headers
+        .get(header::ACCEPT_LANGUAGE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let place = |tag: &str| {
+        asked
+            .to_ascii_lowercase()
+            .split(',')
+            .position(|part| part.trim().starts_with(tag))
+    };
     match (place("en"), place("fr")) {
         (Some(en), Some(fr)) if en < fr => Language::En,
         (Some(_), None) => Language::En,
@@ -196,7 +238,12 @@ mod tests {
 
     #[test]
     fn a_made_up_correlation_id_cannot_forge_a_log_line() {
-        for (sent, kept) in [("abcdef-0123456", true), ("x", false), ("a\tb\tc\td\te", false), ("{\"a\":1}xxx", false)] {
+        for (sent, kept) in [
+            ("abcdef-0123456", true),
+            ("x", false),
+            ("a\tb\tc\td\te", false),
+            ("{\"a\":1}xxx", false),
+        ] {
             let mut headers = HeaderMap::new();
             headers.insert(CORRELATION_HEADER, HeaderValue::from_str(sent).unwrap());
             assert_eq!(correlation(&headers) == sent, kept, "{sent}");

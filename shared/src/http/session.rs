@@ -36,15 +36,23 @@ struct Claims {
 /// # Errors
 /// `Internal` when `private_key_pem` is not a P-256 key in PKCS#8.
 pub fn mint(private_key_pem: &str, account: AccountId, now_millis: i64) -> Result<String, Failure> {
-    let bad_key = |error: jsonwebtoken::errors::Error| Failure::Internal(Internal::new(format!("session key: {error}")));
+    let bad_key = |error: jsonwebtoken::errors::Error| {
+        Failure::Internal(Internal::new(format!("session key: {error}")))
+    };
     let key = EncodingKey::from_ec_pem(private_key_pem.as_bytes()).map_err(bad_key)?;
     let iat = now_millis / 1000;
-    let claims =
-        Claims { iss: ISSUER.to_owned(), aud: AUDIENCE.to_owned(), sub: account, iat, exp: iat + ACCESS_SECONDS };
+    let claims = Claims {
+        iss: ISSUER.to_owned(),
+        aud: AUDIENCE.to_owned(),
+        sub: account,
+        iat,
+        exp: iat + ACCESS_SECONDS,
+    };
     jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &key).map_err(bad_key)
 }
 
-type KeySource = dyn Fn() -> std::pin::Pin<Box<dyn Future<Output = Result<Arc<str>, Failure>> + Send>> + Send + Sync;
+type KeySource =
+    dyn Fn() -> std::pin::Pin<Box<dyn Future<Output = Result<Arc<str>, Failure>> + Send>> + Send + Sync;
 
 /// Checks tokens with the public keys that `source` gives (one PEM after another).
 #[derive(Clone)]
@@ -60,7 +68,10 @@ impl Sessions {
         F: Fn() -> R + Send + Sync + 'static,
         R: Future<Output = Result<Arc<str>, Failure>> + Send + 'static,
     {
-        Self { source: Arc::new(move || Box::pin(source())), clock }
+        Self {
+            source: Arc::new(move || Box::pin(source())),
+            clock,
+        }
     }
 
     async fn check(&self, token: &str) -> Result<AccountId, Failure> {
@@ -75,7 +86,9 @@ impl Sessions {
         for pem in public_keys(&pems).take(KEYS_MAX) {
             let key = DecodingKey::from_ec_pem(pem.as_bytes())
                 .map_err(|error| Failure::Internal(Internal::new(format!("session key: {error}"))))?;
-            let Ok(token) = jsonwebtoken::decode::<Claims>(token, &key, &rules) else { continue };
+            let Ok(token) = jsonwebtoken::decode::<Claims>(token, &key, &rules) else {
+                continue;
+            };
             let now = self.clock.now_millis() / 1000;
             if now > token.claims.exp.saturating_add(LEEWAY_SECONDS) {
                 return Err(Failure::Unauthenticated(Unauthenticated::Expired));
@@ -91,7 +104,9 @@ impl Sessions {
 
 fn public_keys(pems: &str) -> impl Iterator<Item = &str> {
     const END: &str = "-----END PUBLIC KEY-----";
-    pems.split_inclusive(END).map(str::trim).filter(|pem| pem.ends_with(END))
+    pems.split_inclusive(END)
+        .map(str::trim)
+        .filter(|pem| pem.ends_with(END))
 }
 
 /// The account that a request acts for: there only with a valid token.

@@ -4,10 +4,11 @@
 //! be explained after prices change. A model without a row is an error at start, never a default.
 
 use serde::{Deserialize, Serialize};
-use time::Date;
 use time::macros::format_description;
+use time::{Date, OffsetDateTime};
 
 use crate::domain::money::Rates;
+use crate::domain::time::UnixMillis;
 
 const BUILT_IN: &str = include_str!("prices.json");
 
@@ -94,12 +95,12 @@ impl Prices {
         Ok(Self(rows))
     }
 
-    /// The row that prices `model` on `day` (UTC).
+    /// The row that prices a call of `model` made `at` that moment.
     ///
     /// # Errors
     /// [`PriceError::UnknownModel`] names the models that are known; [`PriceError::NotPriced`] if the model's
     /// rows do not cover the day.
-    pub fn row(&self, provider: &str, model: &str, day: Date) -> Result<&PriceRow, PriceError> {
+    pub fn row(&self, provider: &str, model: &str, at: UnixMillis) -> Result<&PriceRow, PriceError> {
         let mut of_model = self.0.iter().filter(|row| row.is_of(provider, model)).peekable();
         if of_model.peek().is_none() {
             return Err(PriceError::UnknownModel {
@@ -108,6 +109,7 @@ impl Prices {
                 known: self.models().join(", "),
             });
         }
+        let day = day_of(at);
         of_model
             .find(|row| row.holds_on(day))
             .ok_or_else(|| PriceError::NotPriced {
@@ -133,6 +135,12 @@ impl Prices {
     pub fn rows(&self) -> &[PriceRow] {
         &self.0
     }
+}
+
+/// Moments outside the calendar, which no clock of ours gives, count as the first day.
+fn day_of(at: UnixMillis) -> Date {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.get()) * 1_000_000)
+        .map_or(OffsetDateTime::UNIX_EPOCH.date(), OffsetDateTime::date)
 }
 
 fn parse(origin: &'static str, text: &str) -> Result<Vec<PriceRow>, PriceError> {

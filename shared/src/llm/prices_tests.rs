@@ -1,6 +1,10 @@
-use time::macros::date;
+use time::macros::datetime;
 
 use super::*;
+
+fn at(moment: OffsetDateTime) -> UnixMillis {
+    UnixMillis::new(moment.unix_timestamp() * 1000)
+}
 
 fn row(model: &str, from: &str, to: Option<&str>) -> serde_json::Value {
     let rates = serde_json::json!({
@@ -26,15 +30,19 @@ fn the_table_that_ships_is_sound_and_dated() {
             .rates(0)
             .cache_read
     };
-    assert_eq!(cache_read(date!(2026 - 10 - 06)), 200_000);
-    assert_eq!(cache_read(date!(2026 - 10 - 07)), 100_000);
+    assert_eq!(cache_read(at(datetime!(2026 - 10 - 06 23:59 UTC))), 200_000);
+    assert_eq!(cache_read(at(datetime!(2026 - 10 - 07 23:59 UTC))), 100_000);
 }
 
 #[test]
 fn a_long_prompt_changes_the_price_of_the_whole_request() {
     let prices = Prices::load(None).unwrap();
     let haiku = prices
-        .row("anthropic", "claude-haiku-5-5", date!(2026 - 11 - 20))
+        .row(
+            "anthropic",
+            "claude-haiku-5-5",
+            at(datetime!(2026 - 11 - 20 23:59 UTC)),
+        )
         .unwrap();
     assert_eq!(haiku.rates(100_000).output, 500_000);
     assert_eq!(haiku.rates(100_001).output, 2_500_000);
@@ -50,7 +58,7 @@ fn an_override_replaces_a_models_rows_and_adds_models() {
     for model in ["claude-sonnet-5-5", "claude-opus-6"] {
         assert_eq!(
             prices
-                .row("anthropic", model, date!(2026 - 10 - 06))
+                .row("anthropic", model, at(datetime!(2026 - 10 - 06 23:59 UTC)))
                 .unwrap()
                 .source,
             "a test"
@@ -58,7 +66,11 @@ fn an_override_replaces_a_models_rows_and_adds_models() {
     }
     assert!(
         prices
-            .row("anthropic", "claude-opus-5-5", date!(2026 - 11 - 20))
+            .row(
+                "anthropic",
+                "claude-opus-5-5",
+                at(datetime!(2026 - 11 - 20 23:59 UTC))
+            )
             .is_ok()
     );
 }
@@ -67,14 +79,22 @@ fn an_override_replaces_a_models_rows_and_adds_models() {
 fn an_unknown_model_is_refused_with_the_names_that_are_known() {
     let prices = Prices::load(None).unwrap();
     let message = prices
-        .row("anthropic", "claude-sonet", date!(2026 - 11 - 20))
+        .row(
+            "anthropic",
+            "claude-sonet",
+            at(datetime!(2026 - 11 - 20 23:59 UTC)),
+        )
         .unwrap_err()
         .to_string();
     assert!(
         message.contains("claude-sonet") && message.contains("anthropic/claude-sonnet-5-5"),
         "{message}"
     );
-    let early = prices.row("anthropic", "claude-opus-5-5", date!(2020 - 01 - 01));
+    let early = prices.row(
+        "anthropic",
+        "claude-opus-5-5",
+        at(datetime!(2020 - 01 - 01 23:59 UTC)),
+    );
     assert!(matches!(early, Err(PriceError::NotPriced { .. })), "{early:?}");
 }
 

@@ -125,7 +125,7 @@ impl Settings {
         }
     }
 
-    /// Builds the client. Does not call the provider.
+    /// Makes the client: quick, and without a call to the provider.
     ///
     /// # Errors
     /// [`SettingsError`] for an address or a key that cannot work.
@@ -197,9 +197,6 @@ pub enum SettingsError {
     /// The demo grader answers on this machine only.
     #[error("provider `local` must be on this machine, not `{0}`")]
     NotLocal(String),
-    /// The HTTP client cannot be built.
-    #[error("the HTTP client cannot be built: {0}")]
-    Client(String),
 }
 
 #[cfg(test)]

@@ -80,11 +80,20 @@ pub(super) fn contains(path: &BezPath, rule: FillRule, point: Point) -> bool {
 
 /// The path as a rectangle whose sides follow the page's, if it is one.
 pub(super) fn upright_rect(path: &BezPath) -> Option<Rect> {
-    let [PathEl::MoveTo(a), PathEl::LineTo(b), PathEl::LineTo(c), PathEl::LineTo(d), end @ ..] = path.elements()
+    let [
+        PathEl::MoveTo(a),
+        PathEl::LineTo(b),
+        PathEl::LineTo(c),
+        PathEl::LineTo(d),
+        end @ ..,
+    ] = path.elements()
     else {
         return None;
     };
-    if !matches!(end, [] | [PathEl::ClosePath] | [PathEl::LineTo(_)] | [PathEl::LineTo(_), PathEl::ClosePath]) {
+    if !matches!(
+        end,
+        [] | [PathEl::ClosePath] | [PathEl::LineTo(_)] | [PathEl::LineTo(_), PathEl::ClosePath]
+    ) {
         return None;
     }
     let near = |a: f64, b: f64| (a - b).abs() < 0.01;

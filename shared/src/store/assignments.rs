@@ -82,24 +82,36 @@ impl Store {
                 values([
                     ("body", s(body)),
                     ("id", s(assignment.assignment.to_string())),
-                    ("ttl", n(assignment.created_at.plus_seconds(IDEMPOTENCY_SECONDS).get() / 1000)),
+                    (
+                        "ttl",
+                        n(assignment.created_at.plus_seconds(IDEMPOTENCY_SECONDS).get() / 1000),
+                    ),
                 ]),
             )
         });
-        writes.create(&keys::assignment(owner, assignment.assignment), item("assignment", assignment)?);
+        writes.create(
+            &keys::assignment(owner, assignment.assignment),
+            item("assignment", assignment)?,
+        );
         let refusal = match self.commit("create assignment", writes).await? {
             Committed::Yes => return Ok(Created::New(assignment.clone())),
             Committed::No(refusal) => refusal,
         };
-        let known = repeated.filter(|&place| refusal.at(place)).and_then(|place| refusal.item_at(place));
+        let known = repeated
+            .filter(|&place| refusal.at(place))
+            .and_then(|place| refusal.item_at(place));
         let text = |name: &str| known?.get(name)?.as_s().ok().map(String::as_str);
         if known.is_some() && text("body") != idempotency.map(|(_, body)| body) {
             return Ok(Created::KeyReused);
         }
-        let id = text("id").and_then(|id| id.parse().ok()).unwrap_or(assignment.assignment);
+        let id = text("id")
+            .and_then(|id| id.parse().ok())
+            .unwrap_or(assignment.assignment);
         match self.assignment(owner, id).await? {
             Some(found) => Ok(Created::Repeated(found)),
-            None => Err(Failure::Internal(Internal::new("an idempotency record without its assignment"))),
+            None => Err(Failure::Internal(Internal::new(
+                "an idempotency record without its assignment",
+            ))),
         }
     }
 
@@ -107,8 +119,15 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` when the table is.
-    pub async fn assignment(&self, owner: AccountId, id: AssignmentId) -> Result<Option<Assignment>, Failure> {
-        self.get(&keys::assignment(owner, id), true).await?.map(|found| read("assignment", found)).transpose()
+    pub async fn assignment(
+        &self,
+        owner: AccountId,
+        id: AssignmentId,
+    ) -> Result<Option<Assignment>, Failure> {
+        self.get(&keys::assignment(owner, id), true)
+            .await?
+            .map(|found| read("assignment", found))
+            .transpose()
     }
 
     /// The owner's assignments, newest first.
@@ -121,11 +140,22 @@ impl Store {
         cursor: Option<&Cursor>,
         limit: u16,
     ) -> Result<Page<Assignment>, Failure> {
-        let range =
-            Range { partition: keys::account(owner), prefix: "ASSIGNMENT#", newest_first: true, consistent: false };
+        let range = Range {
+            partition: keys::account(owner),
+            prefix: "ASSIGNMENT#",
+            newest_first: true,
+            consistent: false,
+        };
         let page = self.page(&range, cursor, limit).await?;
-        let items = page.items.into_iter().map(|found| read("assignment", found)).collect::<Result<_, _>>()?;
-        Ok(Page { items, cursor: page.cursor })
+        let items = page
+            .items
+            .into_iter()
+            .map(|found| read("assignment", found))
+            .collect::<Result<_, _>>()?;
+        Ok(Page {
+            items,
+            cursor: page.cursor,
+        })
     }
 
     /// Adds a barème version. The same barème as the latest is the latest: sending it twice adds one.
@@ -149,10 +179,16 @@ impl Store {
             {
                 return Ok(Created::Repeated(latest));
             }
-            let record =
-                RubricRecord { version: found.rubric_version + 1, rubric: canonical.to_owned(), created_at: now };
+            let record = RubricRecord {
+                version: found.rubric_version + 1,
+                rubric: canonical.to_owned(),
+                created_at: now,
+            };
             let mut writes = Writes::new(&self.table);
-            writes.create(&keys::rubric(assignment, record.version), item("rubric", &record)?);
+            writes.create(
+                &keys::rubric(assignment, record.version),
+                item("rubric", &record)?,
+            );
             writes.change(Change {
                 key: keys::assignment(owner, assignment),
                 change: "SET #rubric_version = :next",
@@ -163,15 +199,24 @@ impl Store {
                 return Ok(Created::New(record));
             }
         }
-        Err(Failure::Unavailable(Internal::new("barème versions are added too fast")))
+        Err(Failure::Unavailable(Internal::new(
+            "barème versions are added too fast",
+        )))
     }
 
     /// A barème version of an assignment.
     ///
     /// # Errors
     /// `Unavailable` when the table is.
-    pub async fn rubric(&self, assignment: AssignmentId, version: u32) -> Result<Option<RubricRecord>, Failure> {
-        self.get(&keys::rubric(assignment, version), true).await?.map(|found| read("rubric", found)).transpose()
+    pub async fn rubric(
+        &self,
+        assignment: AssignmentId,
+        version: u32,
+    ) -> Result<Option<RubricRecord>, Failure> {
+        self.get(&keys::rubric(assignment, version), true)
+            .await?
+            .map(|found| read("rubric", found))
+            .transpose()
     }
 
     /// The barème versions of an assignment, newest first.
@@ -184,10 +229,21 @@ impl Store {
         cursor: Option<&Cursor>,
         limit: u16,
     ) -> Result<Page<RubricRecord>, Failure> {
-        let range =
-            Range { partition: keys::group(assignment), prefix: "RUBRIC#", newest_first: true, consistent: false };
+        let range = Range {
+            partition: keys::group(assignment),
+            prefix: "RUBRIC#",
+            newest_first: true,
+            consistent: false,
+        };
         let page = self.page(&range, cursor, limit).await?;
-        let items = page.items.into_iter().map(|found| read("rubric", found)).collect::<Result<_, _>>()?;
-        Ok(Page { items, cursor: page.cursor })
+        let items = page
+            .items
+            .into_iter()
+            .map(|found| read("rubric", found))
+            .collect::<Result<_, _>>()?;
+        Ok(Page {
+            items,
+            cursor: page.cursor,
+        })
     }
 }

@@ -31,7 +31,11 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` when the table is; asking again goes on where this stopped.
-    pub async fn claim_copies(&self, address: &Address, now: UnixMillis) -> Result<Option<Vec<Pending>>, Failure> {
+    pub async fn claim_copies(
+        &self,
+        address: &Address,
+        now: UnixMillis,
+    ) -> Result<Option<Vec<Pending>>, Failure> {
         let mut pending = Vec::new();
         for chunk in self.manifest(address).await?.chunks(CHUNK) {
             let claimed = self.claim_chunk(address, chunk, now).await?;
@@ -49,11 +53,18 @@ impl Store {
         });
         match self.commit("prepared", writes).await? {
             Committed::Yes => Ok(Some(pending)),
-            Committed::No(_) => Err(Failure::Internal(Internal::new("a run that is not there was prepared"))),
+            Committed::No(_) => Err(Failure::Internal(Internal::new(
+                "a run that is not there was prepared",
+            ))),
         }
     }
 
-    async fn claim_chunk(&self, address: &Address, chunk: &[Estimate], now: UnixMillis) -> Result<Claimed, Failure> {
+    async fn claim_chunk(
+        &self,
+        address: &Address,
+        chunk: &[Estimate],
+        now: UnixMillis,
+    ) -> Result<Claimed, Failure> {
         let mut wanted = chunk.to_vec();
         let mut foreign = Vec::new();
         let mut claimed = Claimed::default();
@@ -61,7 +72,13 @@ impl Store {
         while !wanted.is_empty() {
             let groups: Vec<Pending> = wanted
                 .chunks(GROUP_MAX)
-                .map(|group| Pending::grade(address.clone(), &group.iter().map(|e| e.copy).collect::<Vec<_>>(), now))
+                .map(|group| {
+                    Pending::grade(
+                        address.clone(),
+                        &group.iter().map(|e| e.copy).collect::<Vec<_>>(),
+                        now,
+                    )
+                })
                 .collect();
             let mut writes = Writes::new(&self.table);
             let open = writes.check(
@@ -72,7 +89,10 @@ impl Store {
                     (":no", AttributeValue::Bool(false)),
                 ]),
             );
-            let places: Vec<usize> = wanted.iter().map(|estimate| take(&mut writes, address, estimate)).collect();
+            let places: Vec<usize> = wanted
+                .iter()
+                .map(|estimate| take(&mut writes, address, estimate))
+                .collect();
             for group in &groups {
                 writes.create(&group.key(), group.item()?);
             }
@@ -89,12 +109,17 @@ impl Store {
                     let before = wanted.len();
                     wanted = split(wanted, &places, &refusal, address, &mut foreign);
                     if wanted.len() == before {
-                        return Err(Failure::Internal(Internal::new("a claim refused for no known reason")));
+                        return Err(Failure::Internal(Internal::new(
+                            "a claim refused for no known reason",
+                        )));
                     }
                 }
             }
         }
-        let foreign: Vec<_> = foreign.into_iter().map(|estimate| (estimate.copy, None)).collect();
+        let foreign: Vec<_> = foreign
+            .into_iter()
+            .map(|estimate| (estimate.copy, None))
+            .collect();
         self.give_back(address, &foreign, now).await?;
         Ok(claimed)
     }

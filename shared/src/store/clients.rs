@@ -21,9 +21,16 @@ pub struct Clients {
 impl Clients {
     /// Loads region, credentials and endpoint from the environment.
     pub async fn load() -> Self {
-        let timeouts =
-            TimeoutConfig::builder().connect_timeout(CONNECT_MAX).operation_attempt_timeout(ATTEMPT_MAX).build();
-        Self { config: aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).load().await }
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_MAX)
+            .operation_attempt_timeout(ATTEMPT_MAX)
+            .build();
+        Self {
+            config: aws_config::defaults(BehaviorVersion::latest())
+                .timeout_config(timeouts)
+                .load()
+                .await,
+        }
     }
 
     /// Clients on a configuration made elsewhere: a test's, with faults in its connector.
@@ -42,8 +49,11 @@ impl Clients {
     #[must_use]
     pub fn objects(&self, bucket: &str) -> Objects {
         // A local emulator has no bucket.host names.
-        let path_style = self.config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL").is_some();
-        let config = aws_sdk_s3::config::Builder::from(&self.config).force_path_style(path_style).build();
+        let path_style =
+            self.config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL").is_some();
+        let config = aws_sdk_s3::config::Builder::from(&self.config)
+            .force_path_style(path_style)
+            .build();
         Objects::new(aws_sdk_s3::Client::from_conf(config), bucket)
     }
 
@@ -62,9 +72,17 @@ impl Clients {
     /// The signer of upload forms for a bucket.
     #[must_use]
     pub fn upload_signer(&self, bucket: &str) -> UploadSigner {
-        let endpoint =
-            self.config.endpoint_url().map(str::to_owned).or_else(|| std::env::var("AWS_ENDPOINT_URL").ok());
+        let endpoint = self
+            .config
+            .endpoint_url()
+            .map(str::to_owned)
+            .or_else(|| std::env::var("AWS_ENDPOINT_URL").ok());
         let region = self.config.region().map_or("eu-west-3", |region| region.as_ref());
-        UploadSigner::new(bucket, region, self.config.credentials_provider(), endpoint.as_deref())
+        UploadSigner::new(
+            bucket,
+            region,
+            self.config.credentials_provider(),
+            endpoint.as_deref(),
+        )
     }
 }

@@ -28,7 +28,10 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the table is.
     pub async fn copy(&self, assignment: AssignmentId, copy: CopyId) -> Result<Option<Copy>, Failure> {
-        self.get(&keys::copy(assignment, copy), true).await?.map(|found| read("copy", found)).transpose()
+        self.get(&keys::copy(assignment, copy), true)
+            .await?
+            .map(|found| read("copy", found))
+            .transpose()
     }
 
     /// The copies of an assignment, oldest first.
@@ -42,8 +45,15 @@ impl Store {
         limit: u16,
     ) -> Result<Page<Copy>, Failure> {
         let page = self.page(&copies_of(assignment, false), cursor, limit).await?;
-        let items = page.items.into_iter().map(|found| read("copy", found)).collect::<Result<_, _>>()?;
-        Ok(Page { items, cursor: page.cursor })
+        let items = page
+            .items
+            .into_iter()
+            .map(|found| read("copy", found))
+            .collect::<Result<_, _>>()?;
+        Ok(Page {
+            items,
+            cursor: page.cursor,
+        })
     }
 
     /// Every copy of an assignment, as they are now.
@@ -51,7 +61,9 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the table is.
     pub async fn all_copies(&self, assignment: AssignmentId) -> Result<Vec<Copy>, Failure> {
-        let items = self.all(&copies_of(assignment, true), COPIES_PER_ASSIGNMENT_MAX).await?;
+        let items = self
+            .all(&copies_of(assignment, true), COPIES_PER_ASSIGNMENT_MAX)
+            .await?;
         items.into_iter().map(|found| read("copy", found)).collect()
     }
 
@@ -62,7 +74,10 @@ impl Store {
     pub async fn copies_by_id(&self, assignment: AssignmentId, ids: &[CopyId]) -> Result<Vec<Copy>, Failure> {
         let mut copies = Vec::with_capacity(ids.len());
         for batch in ids.chunks(GET_BATCH) {
-            let mut keys: Vec<Item> = batch.iter().map(|&id| keys::copy(assignment, id).attributes()).collect();
+            let mut keys: Vec<Item> = batch
+                .iter()
+                .map(|&id| keys::copy(assignment, id).attributes())
+                .collect();
             for round in 0..ROUNDS_MAX {
                 if keys.is_empty() {
                     break;
@@ -82,7 +97,12 @@ impl Store {
                     .send()
                     .await
                     .map_err(|error| failed("BatchGetItem", &error))?;
-                for item in found.responses.unwrap_or_default().remove(&self.table).unwrap_or_default() {
+                for item in found
+                    .responses
+                    .unwrap_or_default()
+                    .remove(&self.table)
+                    .unwrap_or_default()
+                {
                     copies.push(read("copy", item)?);
                 }
                 keys = found
@@ -93,7 +113,9 @@ impl Store {
                     .unwrap_or_default();
             }
             if !keys.is_empty() {
-                return Err(Failure::Unavailable(Internal::new("BatchGetItem: keys left unprocessed")));
+                return Err(Failure::Unavailable(Internal::new(
+                    "BatchGetItem: keys left unprocessed",
+                )));
             }
         }
         Ok(copies)
@@ -157,7 +179,9 @@ impl Store {
             Committed::No(refusal) => refusal,
         };
         let known = refusal.item_at(place);
-        let same = known.and_then(|item| item.get("body")?.as_s().ok()).is_some_and(|known| known == body);
+        let same = known
+            .and_then(|item| item.get("body")?.as_s().ok())
+            .is_some_and(|known| known == body);
         let at = known.and_then(|item| item.get("at")?.as_n().ok()?.parse().ok());
         match (same, at) {
             (true, Some(at)) => Ok(Created::Repeated(UnixMillis::new(at))),
@@ -172,7 +196,10 @@ impl Store {
     /// `Unavailable` when the table is; asking again stores those that are missing.
     pub async fn put_copies(&self, copies: &[Copy]) -> Result<(), Failure> {
         let puts: Vec<_> = copies.iter().map(|copy| self.put_copy(copy)).collect();
-        stream::iter(puts).buffer_unordered(PUTS_AT_ONCE).try_collect().await
+        stream::iter(puts)
+            .buffer_unordered(PUTS_AT_ONCE)
+            .try_collect()
+            .await
     }
 
     async fn put_copy(&self, copy: &Copy) -> Result<(), Failure> {
@@ -197,5 +224,10 @@ impl Store {
 }
 
 fn copies_of(assignment: AssignmentId, consistent: bool) -> Range<'static> {
-    Range { partition: keys::group(assignment), prefix: "COPY#", newest_first: false, consistent }
+    Range {
+        partition: keys::group(assignment),
+        prefix: "COPY#",
+        newest_first: false,
+        consistent,
+    }
 }

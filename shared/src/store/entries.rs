@@ -62,7 +62,14 @@ pub struct EntryLine {
 }
 
 pub(super) fn line(entry: Entry, at: UnixMillis, operation: &Operation) -> Result<Item, Failure> {
-    item("entry", &EntryLine { entry, at, operation: operation.to_string() })
+    item(
+        "entry",
+        &EntryLine {
+            entry,
+            at,
+            operation: operation.to_string(),
+        },
+    )
 }
 
 impl Store {
@@ -70,7 +77,12 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` when the table is; `Internal` for a line that is not ours.
-    pub async fn entries(&self, account: AccountId, period: &Period, max: usize) -> Result<Vec<EntryLine>, Failure> {
+    pub async fn entries(
+        &self,
+        account: AccountId,
+        period: &Period,
+        max: usize,
+    ) -> Result<Vec<EntryLine>, Failure> {
         let range = Range {
             partition: keys::ledger(account, period),
             prefix: "ENTRY#",

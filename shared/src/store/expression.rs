@@ -20,7 +20,10 @@ pub(super) fn s(value: impl Into<String>) -> AttributeValue {
 
 /// `:name` → value pairs.
 pub(super) fn values<const N: usize>(pairs: [(&str, AttributeValue); N]) -> Item {
-    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    pairs
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// Every `#name` in the expressions, mapped to `name`: all our attribute names are written with `#`, so a
@@ -29,7 +32,9 @@ pub(super) fn names(expressions: &[&str]) -> Option<HashMap<String, String>> {
     let mut found = HashMap::new();
     for expression in expressions {
         for part in expression.split('#').skip(1) {
-            let end = part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(part.len());
+            let end = part
+                .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .unwrap_or(part.len());
             found.insert(format!("#{}", &part[..end]), part[..end].to_owned());
         }
     }
@@ -52,7 +57,10 @@ pub(super) struct Writes<'a> {
 
 impl<'a> Writes<'a> {
     pub(super) const fn new(table: &'a str) -> Self {
-        Self { table, items: Vec::new() }
+        Self {
+            table,
+            items: Vec::new(),
+        }
     }
 
     /// Puts an item whose key must not exist. Returns its place in the transaction.
@@ -111,7 +119,11 @@ mod tests {
 
     #[test]
     fn every_name_in_an_expression_is_declared() {
-        let found = names(&["SET #left = #left - :t, #used = :u", "#state = :s AND #left >= :t"]).unwrap();
+        let found = names(&[
+            "SET #left = #left - :t, #used = :u",
+            "#state = :s AND #left >= :t",
+        ])
+        .unwrap();
         let mut found: Vec<_> = found.into_keys().collect();
         found.sort();
         assert_eq!(found, ["#left", "#state", "#used"]);

@@ -57,49 +57,82 @@ pub(super) fn parse_ledger(pk: &str) -> Option<(AccountId, Period)> {
 }
 
 pub(super) fn plan(id: AccountId) -> Key {
-    Key { pk: account(id), sk: "PLAN".to_owned() }
+    Key {
+        pk: account(id),
+        sk: "PLAN".to_owned(),
+    }
 }
 
 pub(super) fn assignment(owner: AccountId, id: AssignmentId) -> Key {
-    Key { pk: account(owner), sk: format!("ASSIGNMENT#{id}") }
+    Key {
+        pk: account(owner),
+        sk: format!("ASSIGNMENT#{id}"),
+    }
 }
 
 /// `key` is a digest: what a caller sends never becomes a part of a key.
 pub(super) fn idempotency(owner: AccountId, kind: &str, digest: &str) -> Key {
-    Key { pk: account(owner), sk: format!("IDEMPOTENCY#{kind}#{digest}") }
+    Key {
+        pk: account(owner),
+        sk: format!("IDEMPOTENCY#{kind}#{digest}"),
+    }
 }
 
 pub(super) fn rubric(assignment: AssignmentId, version: u32) -> Key {
-    Key { pk: group(assignment), sk: format!("RUBRIC#{version:05}") }
+    Key {
+        pk: group(assignment),
+        sk: format!("RUBRIC#{version:05}"),
+    }
 }
 
 pub(super) fn copy(assignment: AssignmentId, id: CopyId) -> Key {
-    Key { pk: group(assignment), sk: format!("COPY#{id}") }
+    Key {
+        pk: group(assignment),
+        sk: format!("COPY#{id}"),
+    }
 }
 
 pub(super) fn run(assignment: AssignmentId, id: RunId) -> Key {
-    Key { pk: group(assignment), sk: format!("RUN#{id}") }
+    Key {
+        pk: group(assignment),
+        sk: format!("RUN#{id}"),
+    }
 }
 
 pub(super) fn manifest(assignment: AssignmentId, id: RunId) -> Key {
-    Key { pk: group(assignment), sk: format!("MANIFEST#{id}") }
+    Key {
+        pk: group(assignment),
+        sk: format!("MANIFEST#{id}"),
+    }
 }
 
 pub(super) fn counter(owner: AccountId, period: &Period) -> Key {
-    Key { pk: ledger(owner, period), sk: "COUNTER".to_owned() }
+    Key {
+        pk: ledger(owner, period),
+        sk: "COUNTER".to_owned(),
+    }
 }
 
 pub(super) fn reservation(owner: AccountId, period: &Period, run: RunId) -> Key {
-    Key { pk: ledger(owner, period), sk: format!("RES#{run}") }
+    Key {
+        pk: ledger(owner, period),
+        sk: format!("RES#{run}"),
+    }
 }
 
 pub(super) fn entry(owner: AccountId, period: &Period, operation: &str) -> Key {
-    Key { pk: ledger(owner, period), sk: format!("ENTRY#{operation}") }
+    Key {
+        pk: ledger(owner, period),
+        sk: format!("ENTRY#{operation}"),
+    }
 }
 
 pub(super) fn outbox(id: OutboxId, at: UnixMillis) -> Key {
     let shard = id.to_string().bytes().fold(0u8, u8::wrapping_add) % OUTBOX_SHARDS;
-    Key { pk: outbox_partition(shard), sk: format!("{}#{id}", moment(at)) }
+    Key {
+        pk: outbox_partition(shard),
+        sk: format!("{}#{id}", moment(at)),
+    }
 }
 
 pub(super) fn outbox_partition(shard: u8) -> String {

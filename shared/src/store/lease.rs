@@ -88,7 +88,11 @@ impl Store {
             Changed::No(None) => return Ok(Lease::Gone),
             Changed::No(Some(item)) => item,
         };
-        let held_by_us = item.get("holder").and_then(|value| value.as_s().ok()).map(String::as_str) == Some(holder);
+        let held_by_us = item
+            .get("holder")
+            .and_then(|value| value.as_s().ok())
+            .map(String::as_str)
+            == Some(holder);
         let found: Copy = read("copy", item)?;
         if found.run != Some(address.run) || !found.state.is_busy() {
             return Ok(Lease::Gone);

@@ -62,7 +62,10 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the table is.
     pub async fn counter(&self, account: AccountId, period: &Period) -> Result<Option<Counter>, Failure> {
-        self.get(&keys::counter(account, period), true).await?.map(|found| read("counter", found)).transpose()
+        self.get(&keys::counter(account, period), true)
+            .await?
+            .map(|found| read("counter", found))
+            .transpose()
     }
 
     /// The period's counter, opened with `granted` tokens if this is its first use. Granting twice is
@@ -81,7 +84,11 @@ impl Store {
             return Ok(counter);
         }
         let entry = Entry::Grant { tokens: granted };
-        let opened = Counter { granted, remaining: granted, ..Counter::default() };
+        let opened = Counter {
+            granted,
+            remaining: granted,
+            ..Counter::default()
+        };
         let mut writes = Writes::new(&self.table);
         writes.create(&keys::counter(account, period), item("counter", &opened)?);
         writes.create(
@@ -90,10 +97,9 @@ impl Store {
         );
         match self.commit("open counter", writes).await? {
             Committed::Yes => Ok(opened),
-            Committed::No(_) => self
-                .counter(account, period)
-                .await?
-                .ok_or_else(|| Failure::Internal(Internal::new("a ledger has its first entry but no counter"))),
+            Committed::No(_) => self.counter(account, period).await?.ok_or_else(|| {
+                Failure::Internal(Internal::new("a ledger has its first entry but no counter"))
+            }),
         }
     }
 
@@ -117,9 +123,13 @@ impl Store {
             if self.get(&entry_key, true).await?.is_some() {
                 return Ok(counter);
             }
-            let Some(entry) = counter.regrant(granted) else { return Ok(counter) };
+            let Some(entry) = counter.regrant(granted) else {
+                return Ok(counter);
+            };
             let Some(next) = counter.after(entry) else {
-                return Err(Failure::Internal(Internal::new("a regrant that its counter cannot take")));
+                return Err(Failure::Internal(Internal::new(
+                    "a regrant that its counter cannot take",
+                )));
             };
             let mut writes = Writes::new(&self.table);
             writes.create(&entry_key, line(entry, now, &operation)?);
@@ -138,7 +148,9 @@ impl Store {
                 return Ok(next);
             }
         }
-        Err(Failure::Unavailable(Internal::new("regrant: the counter changes too fast")))
+        Err(Failure::Unavailable(Internal::new(
+            "regrant: the counter changes too fast",
+        )))
     }
 
     /// A run's reservation.
@@ -147,7 +159,10 @@ impl Store {
     /// `Unavailable` when the table is.
     pub async fn reservation(&self, address: &Address) -> Result<Option<Reservation>, Failure> {
         let key = keys::reservation(address.account, &address.period, address.run);
-        self.get(&key, true).await?.map(|found| read("reservation", found)).transpose()
+        self.get(&key, true)
+            .await?
+            .map(|found| read("reservation", found))
+            .transpose()
     }
 
     /// Posts a run whose copies are all resolved: what was charged stays used, the rest goes back to the
@@ -156,13 +171,22 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the table is; the sweeper asks again.
     pub async fn finish(&self, address: &Address, now: UnixMillis) -> Result<Option<Reservation>, Failure> {
-        let Some(reservation) = self.reservation(address).await? else { return Ok(None) };
+        let Some(reservation) = self.reservation(address).await? else {
+            return Ok(None);
+        };
         if reservation.state != ReservationState::Pending || reservation.open > 0 {
             return Ok(Some(reservation));
         }
-        let resolved = if reservation.used > 0 { ReservationState::Posted } else { ReservationState::Void };
+        let resolved = if reservation.used > 0 {
+            ReservationState::Posted
+        } else {
+            ReservationState::Void
+        };
         let operation = Operation::Post(address.run);
-        let entry = Entry::Post { reserved: reservation.amount, used: reservation.used };
+        let entry = Entry::Post {
+            reserved: reservation.amount,
+            used: reservation.used,
+        };
         let spent = self.spent(address).await?;
         let mut writes = Writes::new(&self.table);
         writes.create(
@@ -198,7 +222,10 @@ impl Store {
             values: values([(":now", n(now.get())), (":spent", spent)]),
         });
         match self.commit("finish run", writes).await? {
-            Committed::Yes => Ok(Some(Reservation { state: resolved, ..reservation })),
+            Committed::Yes => Ok(Some(Reservation {
+                state: resolved,
+                ..reservation
+            })),
             Committed::No(_) => self.reservation(address).await,
         }
     }

@@ -57,7 +57,10 @@ impl Store {
     /// A store on `table`.
     #[must_use]
     pub fn new(dynamo: Client, table: impl Into<String>) -> Self {
-        Self { dynamo, table: table.into() }
+        Self {
+            dynamo,
+            table: table.into(),
+        }
     }
 }
 
@@ -71,7 +74,11 @@ where
         error.code(),
         Some("ValidationException" | "AccessDeniedException" | "ResourceNotFoundException" | "NoSuchBucket")
     );
-    if ours { Failure::Internal(Internal::new(text)) } else { Failure::Unavailable(Internal::new(text)) }
+    if ours {
+        Failure::Internal(Internal::new(text))
+    } else {
+        Failure::Unavailable(Internal::new(text))
+    }
 }
 
 /// An item that does not have the shape that we wrote.

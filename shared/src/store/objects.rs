@@ -21,14 +21,20 @@ pub fn copy_key(assignment: AssignmentId, copy: CopyId) -> String {
 /// Where a worker puts a result before the transaction that publishes it.
 #[must_use]
 pub fn result_key(address: &Address, copy: CopyId, epoch: u32) -> String {
-    format!("results/{}/{copy}/{}/{epoch}.json", address.assignment, address.run)
+    format!(
+        "results/{}/{copy}/{}/{epoch}.json",
+        address.assignment, address.run
+    )
 }
 
 /// Where a paid reply is kept before it is used, so that a second worker does not pay again.
 #[must_use]
 pub fn reply_key(address: &Address, copy: Option<CopyId>, digest: &str) -> String {
     let copy = copy.map_or_else(|| "warm-up".to_owned(), |copy| copy.to_string());
-    format!("replies/{}/{}/{copy}/{digest}.json", address.assignment, address.run)
+    format!(
+        "replies/{}/{}/{copy}/{digest}.json",
+        address.assignment, address.run
+    )
 }
 
 /// One bucket.
@@ -42,7 +48,10 @@ impl Objects {
     /// The bucket with this name.
     #[must_use]
     pub fn new(s3: Client, bucket: impl Into<String>) -> Self {
-        Self { s3, bucket: bucket.into() }
+        Self {
+            s3,
+            bucket: bucket.into(),
+        }
     }
 
     /// Stores bytes under a key; the same key is always given the same content, so twice is once.
@@ -76,8 +85,8 @@ impl Objects {
         };
         let mut bytes = Vec::new();
         while let Some(chunk) = body.next().await {
-            let chunk =
-                chunk.map_err(|error| Failure::Unavailable(Internal::new(format!("GetObject body: {error}"))))?;
+            let chunk = chunk
+                .map_err(|error| Failure::Unavailable(Internal::new(format!("GetObject body: {error}"))))?;
             bytes.extend_from_slice(&chunk);
             if bytes.len() > bytes_max {
                 break;
@@ -105,7 +114,9 @@ impl Objects {
                 .await
                 .map_err(|error| failed("ListObjectsV2", &error))?;
             for object in page.contents() {
-                let id = object.key().and_then(|key| key.strip_prefix(&prefix)?.strip_suffix(".pdf")?.parse().ok());
+                let id = object
+                    .key()
+                    .and_then(|key| key.strip_prefix(&prefix)?.strip_suffix(".pdf")?.parse().ok());
                 if let (Some(id), Some(Ok(size))) = (id, object.size().map(u64::try_from)) {
                     sizes.insert(id, size);
                 }

@@ -35,12 +35,22 @@ pub struct Pending {
 impl Pending {
     /// The message that starts a run.
     pub(super) fn prepare(address: Address, now: UnixMillis) -> Self {
-        Self { id: OutboxId::mint(now), at: now, address, copies: Vec::new() }
+        Self {
+            id: OutboxId::mint(now),
+            at: now,
+            address,
+            copies: Vec::new(),
+        }
     }
 
     /// The messages of up to ten copies.
     pub(super) fn grade(address: Address, copies: &[CopyId], now: UnixMillis) -> Self {
-        Self { id: OutboxId::mint(now), at: now, address, copies: copies.iter().take(GROUP_MAX).copied().collect() }
+        Self {
+            id: OutboxId::mint(now),
+            at: now,
+            address,
+            copies: copies.iter().take(GROUP_MAX).copied().collect(),
+        }
     }
 
     /// The messages, ready to be sent.
@@ -49,7 +59,13 @@ impl Pending {
         if self.copies.is_empty() {
             return vec![Message::Prepare(self.address.clone())];
         }
-        self.copies.iter().map(|&copy| Message::Grade { address: self.address.clone(), copy }).collect()
+        self.copies
+            .iter()
+            .map(|&copy| Message::Grade {
+                address: self.address.clone(),
+                copy,
+            })
+            .collect()
     }
 
     pub(super) fn key(&self) -> Key {
@@ -133,12 +149,32 @@ impl Store {
 
     async fn address_of(&self, index_item: &Item) -> Result<Option<Address>, Failure> {
         let text = |item: &Item, name: &str| item.get(name).and_then(|v| v.as_s().ok()).cloned();
-        let (Some(pk), Some(sk)) = (text(index_item, "pk"), text(index_item, "sk")) else { return Ok(None) };
-        let Some((account, period)) = keys::parse_ledger(&pk) else { return Ok(None) };
-        let Some(item) = self.get(&Key { pk, sk }, true).await? else { return Ok(None) };
-        let (Some(run), Some(assignment)) = (text(&item, "run"), text(&item, "assignment")) else { return Ok(None) };
-        let (Ok(run), Ok(assignment)) = (run.parse(), assignment.parse()) else { return Ok(None) };
-        let correlation = item.get("correlation").map(AttributeValue::as_s).and_then(Result::ok).cloned();
-        Ok(Some(Address { account, period, assignment, run, correlation: correlation.unwrap_or_default() }))
+        let (Some(pk), Some(sk)) = (text(index_item, "pk"), text(index_item, "sk")) else {
+            return Ok(None);
+        };
+        let Some((account, period)) = keys::parse_ledger(&pk) else {
+            return Ok(None);
+        };
+        let Some(item) = self.get(&Key { pk, sk }, true).await? else {
+            return Ok(None);
+        };
+        let (Some(run), Some(assignment)) = (text(&item, "run"), text(&item, "assignment")) else {
+            return Ok(None);
+        };
+        let (Ok(run), Ok(assignment)) = (run.parse(), assignment.parse()) else {
+            return Ok(None);
+        };
+        let correlation = item
+            .get("correlation")
+            .map(AttributeValue::as_s)
+            .and_then(Result::ok)
+            .cloned();
+        Ok(Some(Address {
+            account,
+            period,
+            assignment,
+            run,
+            correlation: correlation.unwrap_or_default(),
+        }))
     }
 }

@@ -31,7 +31,11 @@ impl Cursor {
     /// `Invalid` when it is not one of ours.
     pub fn parse(text: &str) -> Result<Self, Failure> {
         let cursor = Self(text.to_owned());
-        if text.len() <= 400 && cursor.sort_key().is_some() { Ok(cursor) } else { Err(invalid_cursor()) }
+        if text.len() <= 400 && cursor.sort_key().is_some() {
+            Ok(cursor)
+        } else {
+            Err(invalid_cursor())
+        }
     }
 
     /// A cursor into a list that has places instead of keys.
@@ -46,7 +50,9 @@ impl Cursor {
     /// `Invalid` when the cursor is another list's.
     pub fn place(&self) -> Result<usize, Failure> {
         let key = self.sort_key().unwrap_or_default();
-        key.strip_prefix('@').and_then(|place| place.parse().ok()).ok_or_else(invalid_cursor)
+        key.strip_prefix('@')
+            .and_then(|place| place.parse().ok())
+            .ok_or_else(invalid_cursor)
     }
 
     fn sort_key(&self) -> Option<String> {
@@ -99,7 +105,10 @@ impl Store {
         let start = match cursor {
             None => None,
             Some(cursor) => {
-                let sort_key = cursor.sort_key().filter(|key| key.starts_with(range.prefix)).ok_or_else(invalid_cursor)?;
+                let sort_key = cursor
+                    .sort_key()
+                    .filter(|key| key.starts_with(range.prefix))
+                    .ok_or_else(invalid_cursor)?;
                 Some(values([("pk", s(range.partition.clone())), ("sk", s(sort_key))]))
             }
         };
@@ -124,7 +133,10 @@ impl Store {
             .and_then(|key| key.get("sk"))
             .and_then(|sk| sk.as_s().ok())
             .map(|sort_key| Cursor::after(sort_key));
-        Ok(Page { items: found.items.unwrap_or_default(), cursor })
+        Ok(Page {
+            items: found.items.unwrap_or_default(),
+            cursor,
+        })
     }
 
     /// Every item of a range, at most `max`: for lists that the product bounds (copies of a run, entries).

@@ -42,10 +42,16 @@ impl Queue {
                 request = request.entries(entry);
             }
             let sent = request.send().await.map_err(|error| {
-                Failure::Unavailable(Internal::new(format!("SendMessageBatch: {}", DisplayErrorContext(&error))))
+                Failure::Unavailable(Internal::new(format!(
+                    "SendMessageBatch: {}",
+                    DisplayErrorContext(&error)
+                )))
             })?;
             if let Some(refused) = sent.failed().first() {
-                return Err(Failure::Unavailable(Internal::new(format!("SendMessageBatch: {}", refused.code()))));
+                return Err(Failure::Unavailable(Internal::new(format!(
+                    "SendMessageBatch: {}",
+                    refused.code()
+                ))));
             }
         }
         Ok(())
@@ -64,7 +70,10 @@ impl Queue {
             .send()
             .await
             .map_err(|error| {
-                Failure::Unavailable(Internal::new(format!("ChangeMessageVisibility: {}", DisplayErrorContext(&error))))
+                Failure::Unavailable(Internal::new(format!(
+                    "ChangeMessageVisibility: {}",
+                    DisplayErrorContext(&error)
+                )))
             })?;
         Ok(())
     }

@@ -39,7 +39,9 @@ impl Reserve<'_> {
     /// What the run takes hold of: its copies' estimates and its own part. Unit: tokens.
     #[must_use]
     pub fn amount(&self) -> u64 {
-        self.copies.iter().fold(PREFIX_RESERVE_TOKENS, |sum, copy| sum.saturating_add(copy.tokens))
+        self.copies
+            .iter()
+            .fold(PREFIX_RESERVE_TOKENS, |sum, copy| sum.saturating_add(copy.tokens))
     }
 }
 
@@ -57,7 +59,8 @@ impl Store {
     /// `Unavailable` when the table is; the same call may be made again.
     pub async fn reserve(&self, request: &Reserve<'_>) -> Result<(Reserved, Option<Pending>), Failure> {
         let run = request.run;
-        self.open_counter(run.account, &run.period, request.granted_tokens, run.created_at).await?;
+        self.open_counter(run.account, &run.period, request.granted_tokens, run.created_at)
+            .await?;
         let start = Pending::prepare(run.address(), run.created_at);
         let mut writes = Writes::new(&self.table);
         let places = self.plan_reservation(&mut writes, request, &start)?;
@@ -84,13 +87,18 @@ impl Store {
                 values([
                     ("body", s(body)),
                     ("id", s(run.run.to_string())),
-                    ("ttl", n(run.created_at.plus_seconds(IDEMPOTENCY_SECONDS).get() / 1000)),
+                    (
+                        "ttl",
+                        n(run.created_at.plus_seconds(IDEMPOTENCY_SECONDS).get() / 1000),
+                    ),
                 ]),
             )),
         };
         let operation = Operation::Reserve(run.run);
-        let reservation =
-            writes.create(&keys::reservation(run.account, &run.period, run.run), reservation(request, amount)?);
+        let reservation = writes.create(
+            &keys::reservation(run.account, &run.period, run.run),
+            reservation(request, amount)?,
+        );
         writes.create(
             &keys::entry(run.account, &run.period, &operation.to_string()),
             line(Entry::Reserve { tokens: amount }, run.created_at, &operation)?,
@@ -101,10 +109,17 @@ impl Store {
             condition: "#remaining >= :amount",
             values: values([(":amount", n(amount))]),
         });
-        writes.create(&keys::run(run.assignment, run.run), item("run", &RunRecord::new(run.clone()))?);
+        writes.create(
+            &keys::run(run.assignment, run.run),
+            item("run", &RunRecord::new(run.clone()))?,
+        );
         writes.create(&keys::manifest(run.assignment, run.run), manifest(request.copies));
         writes.create(&start.key(), start.item()?);
-        Ok(Places { idempotency, reservation, counter })
+        Ok(Places {
+            idempotency,
+            reservation,
+            counter,
+        })
     }
 }
 
@@ -131,7 +146,10 @@ fn reservation(request: &Reserve<'_>, amount: u64) -> Result<Item, Failure> {
         },
     )?;
     attributes.insert("pending_pk".to_owned(), s(keys::PENDING_PARTITION));
-    attributes.insert("pending_sk".to_owned(), s(format!("{}#{}", keys::moment(run.created_at), run.run)));
+    attributes.insert(
+        "pending_sk".to_owned(),
+        s(format!("{}#{}", keys::moment(run.created_at), run.run)),
+    );
     attributes.insert("correlation".to_owned(), s(&run.correlation));
     Ok(attributes)
 }
@@ -139,8 +157,15 @@ fn reservation(request: &Reserve<'_>, amount: u64) -> Result<Item, Failure> {
 /// A repeated request is recognised before the quota is looked at: it may have taken the last tokens itself.
 fn why_refused(refusal: &Refusal, places: &Places, request: &Reserve<'_>) -> Result<Reserved, Failure> {
     if let Some(place) = places.idempotency.filter(|&place| refusal.at(place)) {
-        let known = refusal.item_at(place).ok_or_else(|| Failure::Internal(Internal::new("idempotency without item")))?;
-        let text = |name: &str| known.get(name).and_then(|value| value.as_s().ok()).map(String::as_str);
+        let known = refusal
+            .item_at(place)
+            .ok_or_else(|| Failure::Internal(Internal::new("idempotency without item")))?;
+        let text = |name: &str| {
+            known
+                .get(name)
+                .and_then(|value| value.as_s().ok())
+                .map(String::as_str)
+        };
         let same_body = text("body") == request.idempotency.map(|(_, body)| body);
         let id = text("id").and_then(|id| id.parse().ok());
         return match (same_body, id) {
@@ -156,5 +181,7 @@ fn why_refused(refusal: &Refusal, places: &Places, request: &Reserve<'_>) -> Res
         let counter = refusal.item_at(places.counter).cloned().unwrap_or_default();
         return Ok(Reserved::Refused(read::<Counter>("counter", counter)?));
     }
-    Err(Failure::Internal(Internal::new("a reservation refused for no known reason")))
+    Err(Failure::Internal(Internal::new(
+        "a reservation refused for no known reason",
+    )))
 }

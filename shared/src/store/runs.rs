@@ -41,7 +41,14 @@ pub struct RunRecord {
 
 impl RunRecord {
     pub(super) const fn new(run: Run) -> Self {
-        Self { run, prepare_epoch: 0, prepared: false, warm: Vec::new(), finished_at: None, spent: Vec::new() }
+        Self {
+            run,
+            prepare_epoch: 0,
+            prepared: false,
+            warm: Vec::new(),
+            finished_at: None,
+            spent: Vec::new(),
+        }
     }
 }
 
@@ -76,7 +83,10 @@ fn parse_manifest(item: &Item) -> Option<Vec<Estimate>> {
         .map(|record| {
             let (id, tokens) = record.split_at(16);
             let tokens = u32::from_be_bytes(tokens.try_into().ok()?);
-            Some(Estimate { copy: crate::domain::ids::CopyId::from_bytes(id.try_into().ok()?), tokens: u64::from(tokens) })
+            Some(Estimate {
+                copy: crate::domain::ids::CopyId::from_bytes(id.try_into().ok()?),
+                tokens: u64::from(tokens),
+            })
         })
         .collect()
 }
@@ -87,7 +97,10 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the table is.
     pub async fn run(&self, assignment: AssignmentId, run: RunId) -> Result<Option<RunRecord>, Failure> {
-        self.get(&keys::run(assignment, run), true).await?.map(|found| read("run", found)).transpose()
+        self.get(&keys::run(assignment, run), true)
+            .await?
+            .map(|found| read("run", found))
+            .transpose()
     }
 
     /// The runs of an assignment, newest first.
@@ -100,11 +113,22 @@ impl Store {
         cursor: Option<&Cursor>,
         limit: u16,
     ) -> Result<Page<RunRecord>, Failure> {
-        let range =
-            Range { partition: keys::group(assignment), prefix: "RUN#", newest_first: true, consistent: false };
+        let range = Range {
+            partition: keys::group(assignment),
+            prefix: "RUN#",
+            newest_first: true,
+            consistent: false,
+        };
         let page = self.page(&range, cursor, limit).await?;
-        let items = page.items.into_iter().map(|found| read("run", found)).collect::<Result<_, _>>()?;
-        Ok(Page { items, cursor: page.cursor })
+        let items = page
+            .items
+            .into_iter()
+            .map(|found| read("run", found))
+            .collect::<Result<_, _>>()?;
+        Ok(Page {
+            items,
+            cursor: page.cursor,
+        })
     }
 
     /// The run that was accepted under an idempotency key, if the key was used.
@@ -117,13 +141,21 @@ impl Store {
         idempotency: (&str, &str),
     ) -> Result<Option<Created<RunId>>, Failure> {
         let (key, body) = idempotency;
-        let Some(known) = self.get(&keys::idempotency(account, "run", key), true).await? else { return Ok(None) };
-        let text = |name: &str| known.get(name).and_then(|value| value.as_s().ok()).map(String::as_str);
+        let Some(known) = self.get(&keys::idempotency(account, "run", key), true).await? else {
+            return Ok(None);
+        };
+        let text = |name: &str| {
+            known
+                .get(name)
+                .and_then(|value| value.as_s().ok())
+                .map(String::as_str)
+        };
         if text("body") != Some(body) {
             return Ok(Some(Created::KeyReused));
         }
         let run = text("id").and_then(|id| id.parse().ok());
-        run.map(|run| Some(Created::Repeated(run))).ok_or_else(|| unreadable("idempotency record", "no run"))
+        run.map(|run| Some(Created::Repeated(run)))
+            .ok_or_else(|| unreadable("idempotency record", "no run"))
     }
 
     /// The copies that a run was asked to grade, in order.
@@ -131,8 +163,13 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the table is; `Internal` for a run without manifest.
     pub async fn manifest(&self, address: &Address) -> Result<Vec<Estimate>, Failure> {
-        let found = self.get(&keys::manifest(address.assignment, address.run), true).await?;
-        found.as_ref().and_then(parse_manifest).ok_or_else(|| unreadable("manifest", address.run))
+        let found = self
+            .get(&keys::manifest(address.assignment, address.run), true)
+            .await?;
+        found
+            .as_ref()
+            .and_then(parse_manifest)
+            .ok_or_else(|| unreadable("manifest", address.run))
     }
 
     /// The copies of a run, as they are now.
@@ -182,9 +219,14 @@ impl Store {
             .send()
             .await;
         match sent {
-            Ok(output) => Ok(Preparation::Taken(Box::new(read("run", output.attributes.unwrap_or_default())?))),
+            Ok(output) => Ok(Preparation::Taken(Box::new(read(
+                "run",
+                output.attributes.unwrap_or_default(),
+            )?))),
             Err(error) if is_refused(&error) => match self.run(address.assignment, address.run).await? {
-                Some(record) if !record.prepared && record.prepare_epoch < EPOCHS_MAX => Ok(Preparation::Busy),
+                Some(record) if !record.prepared && record.prepare_epoch < EPOCHS_MAX => {
+                    Ok(Preparation::Busy)
+                }
                 Some(_) | None => Ok(Preparation::Gone),
             },
             Err(error) => Err(failed("lease preparation", &error)),
@@ -203,14 +245,18 @@ impl Store {
             }
         }
         let mut wrapped = item("spent", &std::collections::BTreeMap::from([("spent", sums)]))?;
-        wrapped.remove("spent").ok_or_else(|| unreadable("spent", "empty"))
+        wrapped
+            .remove("spent")
+            .ok_or_else(|| unreadable("spent", "empty"))
     }
 }
 
 pub(super) fn is_refused(
     error: &aws_sdk_dynamodb::error::SdkError<aws_sdk_dynamodb::operation::update_item::UpdateItemError>,
 ) -> bool {
-    error.as_service_error().is_some_and(|service| service.is_conditional_check_failed_exception())
+    error
+        .as_service_error()
+        .is_some_and(|service| service.is_conditional_check_failed_exception())
 }
 
 #[cfg(test)]
@@ -221,9 +267,15 @@ mod tests {
     #[test]
     fn a_manifest_is_read_as_it_was_written() {
         let copies: Vec<Estimate> = (0..COPIES_MAX as u64)
-            .map(|i| Estimate { copy: CopyId::mint(UnixMillis::new(1_700_000_000_000)), tokens: 5_000 + i })
+            .map(|i| Estimate {
+                copy: CopyId::mint(UnixMillis::new(1_700_000_000_000)),
+                tokens: 5_000 + i,
+            })
             .collect();
         assert_eq!(parse_manifest(&manifest(&copies)), Some(copies));
-        assert_eq!(parse_manifest(&values([("copies", AttributeValue::B(Blob::new(vec![0; 19])))])), None);
+        assert_eq!(
+            parse_manifest(&values([("copies", AttributeValue::B(Blob::new(vec![0; 19])))])),
+            None
+        );
     }
 }

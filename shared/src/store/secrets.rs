@@ -28,7 +28,11 @@ impl Secrets {
     /// Secrets of this account and region.
     #[must_use]
     pub fn new(client: Client, clock: Clock) -> Self {
-        Self { client, clock, kept: Arc::default() }
+        Self {
+            client,
+            clock,
+            kept: Arc::default(),
+        }
     }
 
     /// The secret with this name or ARN, at most five minutes old.
@@ -37,7 +41,12 @@ impl Secrets {
     /// `Unavailable` when it cannot be read and none is kept.
     pub async fn get(&self, name: &str) -> Result<Arc<str>, Failure> {
         let now = self.clock.now_millis();
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        let kept = self
+            .kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned();
         if let Some((at, value)) = &kept
             && now.saturating_sub(*at) < KEEP_MILLIS
         {

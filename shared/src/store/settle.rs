@@ -54,10 +54,21 @@ impl Store {
         now: UnixMillis,
     ) -> Result<Resolution, Failure> {
         let tokens = charge.used_tokens.min(copy.reserved_tokens);
-        let waste = charge.waste_tokens.saturating_add(charge.used_tokens.saturating_sub(tokens));
-        let summary = ResultSummary { charged_tokens: tokens, ..charge.summary.clone() };
-        let wrapped = item("summary", &std::collections::BTreeMap::from([("summary", summary)]))?;
-        let summary = wrapped.into_values().next().ok_or_else(|| super::unreadable("summary", "empty"))?;
+        let waste = charge
+            .waste_tokens
+            .saturating_add(charge.used_tokens.saturating_sub(tokens));
+        let summary = ResultSummary {
+            charged_tokens: tokens,
+            ..charge.summary.clone()
+        };
+        let wrapped = item(
+            "summary",
+            &std::collections::BTreeMap::from([("summary", summary)]),
+        )?;
+        let summary = wrapped
+            .into_values()
+            .next()
+            .ok_or_else(|| super::unreadable("summary", "empty"))?;
         let operation = Operation::Charge(address.run, copy.copy);
         let mut writes = Writes::new(&self.table);
         writes.change(Change {
@@ -69,7 +80,14 @@ impl Store {
                 (":graded", s(CopyState::Graded.name())),
                 (":result", s(&charge.result)),
                 (":summary", summary),
-                (":pupil", s(charge.pupil.as_deref().or(copy.pupil.as_deref()).unwrap_or_default())),
+                (
+                    ":pupil",
+                    s(charge
+                        .pupil
+                        .as_deref()
+                        .or(copy.pupil.as_deref())
+                        .unwrap_or_default()),
+                ),
                 (":run", s(address.run.to_string())),
                 (":leased", s(CopyState::Leased.name())),
                 (":epoch", n(copy.epoch)),
@@ -114,8 +132,14 @@ impl Store {
         waste_tokens: u64,
         now: UnixMillis,
     ) -> Result<Resolution, Failure> {
-        let wrapped = item("failure", &std::collections::BTreeMap::from([("failure", failure)]))?;
-        let stored = wrapped.into_values().next().ok_or_else(|| super::unreadable("failure", "empty"))?;
+        let wrapped = item(
+            "failure",
+            &std::collections::BTreeMap::from([("failure", failure)]),
+        )?;
+        let stored = wrapped
+            .into_values()
+            .next()
+            .ok_or_else(|| super::unreadable("failure", "empty"))?;
         let operation = Operation::Void(address.run, copy.copy);
         let mut writes = Writes::new(&self.table);
         writes.change(Change {
@@ -143,7 +167,14 @@ impl Store {
         });
         writes.create(
             &keys::entry(address.account, &address.period, &operation.to_string()),
-            line(Entry::Charge { tokens: 0, waste: waste_tokens }, now, &operation)?,
+            line(
+                Entry::Charge {
+                    tokens: 0,
+                    waste: waste_tokens,
+                },
+                now,
+                &operation,
+            )?,
         );
         match self.commit("void", writes).await? {
             Committed::Yes => Ok(Resolution::Done),
@@ -188,7 +219,10 @@ impl Store {
             key: keys::reservation(address.account, &address.period, address.run),
             change: "SET #amount = #amount + :more, #left = #left + :more",
             condition: "#state = :pending",
-            values: values([(":more", n(more)), (":pending", s(ReservationState::Pending.name()))]),
+            values: values([
+                (":more", n(more)),
+                (":pending", s(ReservationState::Pending.name())),
+            ]),
         });
         let counter = writes.change(Change {
             key: keys::counter(address.account, &address.period),
@@ -198,7 +232,9 @@ impl Store {
         });
         match self.commit("extend", writes).await? {
             Committed::Yes => Ok(Extended::To(copy.reserved_tokens.saturating_add(more))),
-            Committed::No(refusal) if refusal.at(entry) => Ok(Extended::To(copy.reserved_tokens.saturating_add(more))),
+            Committed::No(refusal) if refusal.at(entry) => {
+                Ok(Extended::To(copy.reserved_tokens.saturating_add(more)))
+            }
             Committed::No(refusal) if refusal.at(held) => Ok(Extended::Fenced),
             Committed::No(refusal) if refusal.at(counter) => Ok(Extended::QuotaExceeded),
             Committed::No(_) => Ok(Extended::Fenced),
@@ -220,7 +256,10 @@ impl Store {
         let waste = spent.usage.charged_tokens().saturating_sub(tokens);
         let operation = Operation::Warm(address.run);
         let wrapped = item("warm", &std::collections::BTreeMap::from([("warm", [spent])]))?;
-        let warm = wrapped.into_values().next().ok_or_else(|| super::unreadable("warm-up", "empty"))?;
+        let warm = wrapped
+            .into_values()
+            .next()
+            .ok_or_else(|| super::unreadable("warm-up", "empty"))?;
         let mut writes = Writes::new(&self.table);
         writes.create(
             &keys::entry(address.account, &address.period, &operation.to_string()),
@@ -260,6 +299,10 @@ impl Store {
             .await?
             .ok_or_else(|| Failure::Internal(Internal::new("a copy in a run is not there")))?;
         let same_lease = found.run == Some(address.run) && found.epoch == copy.epoch;
-        Ok(if same_lease && ours(&found) { Resolution::Already } else { Resolution::Fenced })
+        Ok(if same_lease && ours(&found) {
+            Resolution::Already
+        } else {
+            Resolution::Fenced
+        })
     }
 }

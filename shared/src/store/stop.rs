@@ -70,10 +70,23 @@ impl Store {
 
     /// The run's copies that no worker holds and that are not resolved: those that wait (with the copy), and
     /// those that the run never claimed (without).
-    async fn unheld(&self, address: &Address, now: UnixMillis) -> Result<Vec<(CopyId, Option<Copy>)>, Failure> {
-        let ids: Vec<CopyId> = self.manifest(address).await?.into_iter().map(|estimate| estimate.copy).collect();
-        let mut found: HashMap<CopyId, Copy> =
-            self.copies_by_id(address.assignment, &ids).await?.into_iter().map(|copy| (copy.copy, copy)).collect();
+    async fn unheld(
+        &self,
+        address: &Address,
+        now: UnixMillis,
+    ) -> Result<Vec<(CopyId, Option<Copy>)>, Failure> {
+        let ids: Vec<CopyId> = self
+            .manifest(address)
+            .await?
+            .into_iter()
+            .map(|estimate| estimate.copy)
+            .collect();
+        let mut found: HashMap<CopyId, Copy> = self
+            .copies_by_id(address.assignment, &ids)
+            .await?
+            .into_iter()
+            .map(|copy| (copy.copy, copy))
+            .collect();
         let mut unheld = Vec::new();
         for id in ids {
             match found.remove(&id).filter(|copy| copy.run == Some(address.run)) {
@@ -103,7 +116,8 @@ impl Store {
                 continue;
             }
             for one in chunk {
-                self.give_back_chunk(address, std::slice::from_ref(one), now).await?;
+                self.give_back_chunk(address, std::slice::from_ref(one), now)
+                    .await?;
             }
         }
         Ok(())
@@ -114,7 +128,8 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the table is.
     pub async fn hand_back(&self, address: &Address, copy: &Copy, now: UnixMillis) -> Result<(), Failure> {
-        self.give_back_chunk(address, &[(copy.copy, Some(copy.clone()))], now).await?;
+        self.give_back_chunk(address, &[(copy.copy, Some(copy.clone()))], now)
+            .await?;
         Ok(())
     }
 
@@ -150,7 +165,10 @@ impl Store {
             key: keys::reservation(address.account, &address.period, address.run),
             change: "SET #open = #open - :count",
             condition: "#state = :pending AND #open >= :count",
-            values: values([(":count", n(count)), (":pending", s(ReservationState::Pending.name()))]),
+            values: values([
+                (":count", n(count)),
+                (":pending", s(ReservationState::Pending.name())),
+            ]),
         });
         Ok(matches!(self.commit("give back", writes).await?, Committed::Yes))
     }

@@ -61,7 +61,9 @@ impl Store {
                 Ok(_) => return Ok(Committed::Yes),
                 Err(error) => error,
             };
-            if let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() {
+            if let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
+                error.as_service_error()
+            {
                 match refusal(cancelled.cancellation_reasons()) {
                     Some(refusal) => return Ok(Committed::No(refusal)),
                     None if reasons_pass(cancelled.cancellation_reasons()) => {}
@@ -82,7 +84,12 @@ impl Store {
 fn refusal(reasons: &[CancellationReason]) -> Option<Refusal> {
     let refused = |reason: &CancellationReason| reason.code() == Some("ConditionalCheckFailed");
     reasons.iter().any(refused).then(|| {
-        Refusal(reasons.iter().map(|reason| refused(reason).then(|| reason.item().cloned())).collect())
+        Refusal(
+            reasons
+                .iter()
+                .map(|reason| refused(reason).then(|| reason.item().cloned()))
+                .collect(),
+        )
     })
 }
 
@@ -98,6 +105,8 @@ fn reasons_pass(reasons: &[CancellationReason]) -> bool {
 
 /// Full jitter: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
 pub(super) fn backoff(attempt: u32) -> Duration {
-    let ceiling = BACKOFF_FIRST.saturating_mul(1 << attempt.min(10)).min(BACKOFF_MAX);
+    let ceiling = BACKOFF_FIRST
+        .saturating_mul(1 << attempt.min(10))
+        .min(BACKOFF_MAX);
     ceiling.mul_f64(rand::random::<f64>())
 }

@@ -56,7 +56,12 @@ impl UploadSigner {
             Some(endpoint) => format!("{}/{bucket}", endpoint.trim_end_matches('/')),
             None => format!("https://{bucket}.s3.{region}.amazonaws.com/"),
         };
-        Self { url, bucket: bucket.to_owned(), region: region.to_owned(), credentials }
+        Self {
+            url,
+            bucket: bucket.to_owned(),
+            region: region.to_owned(),
+            credentials,
+        }
     }
 
     /// The credentials to sign with: the function's role. Asked once for a whole list of slots.
@@ -65,16 +70,26 @@ impl UploadSigner {
     /// `Unavailable` when there are none.
     pub async fn credentials(&self) -> Result<Credentials, Failure> {
         let lost = |text: String| Failure::Unavailable(Internal::new(format!("credentials: {text}")));
-        let provider = self.credentials.as_ref().ok_or_else(|| lost("none configured".to_owned()))?;
-        provider.provide_credentials().await.map_err(|error| lost(error.to_string()))
+        let provider = self
+            .credentials
+            .as_ref()
+            .ok_or_else(|| lost("none configured".to_owned()))?;
+        provider
+            .provide_credentials()
+            .await
+            .map_err(|error| lost(error.to_string()))
     }
 
     /// A form that puts one PDF of at most 50 MB at `key`, and nothing else.
     #[must_use]
     pub fn presign(&self, key: &str, credentials: &Credentials, now: UnixMillis) -> PresignedPost {
         let at = OffsetDateTime::from_unix_timestamp(now.get() / 1000).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        let date = at.format(format_description!("[year][month][day]")).unwrap_or_default();
-        let stamp = at.format(format_description!("[year][month][day]T[hour][minute][second]Z")).unwrap_or_default();
+        let date = at
+            .format(format_description!("[year][month][day]"))
+            .unwrap_or_default();
+        let stamp = at
+            .format(format_description!("[year][month][day]T[hour][minute][second]Z"))
+            .unwrap_or_default();
         let scope = format!("{date}/{}/s3/aws4_request", self.region);
         let expires_at = now.plus_seconds(SLOT_SECONDS).rfc3339();
         let mut fields = BTreeMap::from([
@@ -82,20 +97,36 @@ impl UploadSigner {
             ("Content-Type".to_owned(), "application/pdf".to_owned()),
             ("success_action_status".to_owned(), "204".to_owned()),
             ("x-amz-algorithm".to_owned(), "AWS4-HMAC-SHA256".to_owned()),
-            ("x-amz-credential".to_owned(), format!("{}/{scope}", credentials.access_key_id())),
+            (
+                "x-amz-credential".to_owned(),
+                format!("{}/{scope}", credentials.access_key_id()),
+            ),
             ("x-amz-date".to_owned(), stamp),
         ]);
         if let Some(token) = credentials.session_token() {
             fields.insert("x-amz-security-token".to_owned(), token.to_owned());
         }
-        let mut conditions: Vec<_> = fields.iter().map(|(name, value)| json!({ name: value })).collect();
+        let mut conditions: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| json!({ name: value }))
+            .collect();
         conditions.push(json!({ "bucket": self.bucket }));
         conditions.push(json!(["content-length-range", 1, PDF_BYTES_MAX]));
-        let policy = STANDARD.encode(json!({ "expiration": expires_at, "conditions": conditions }).to_string());
-        let signature = hex::encode(sign(credentials.secret_access_key(), &date, &self.region, &policy));
+        let policy =
+            STANDARD.encode(json!({ "expiration": expires_at, "conditions": conditions }).to_string());
+        let signature = hex::encode(sign(
+            credentials.secret_access_key(),
+            &date,
+            &self.region,
+            &policy,
+        ));
         fields.insert("policy".to_owned(), policy);
         fields.insert("x-amz-signature".to_owned(), signature);
-        PresignedPost { url: self.url.clone(), fields, expires_at }
+        PresignedPost {
+            url: self.url.clone(),
+            fields,
+            expires_at,
+        }
     }
 }
 
@@ -126,7 +157,15 @@ mod tests {
     #[test]
     fn the_signature_is_that_of_the_documentation() {
         let policy = "eyAiZXhwaXJhdGlvbiI6ICIyMDE1LTEyLTMwVDEyOjAwOjAwLjAwMFoiLA0KICAiY29uZGl0aW9ucyI6IFsNCiAgICB7ImJ1Y2tldCI6ICJzaWd2NGV4YW1wbGVidWNrZXQifSwNCiAgICBbInN0YXJ0cy13aXRoIiwgIiRrZXkiLCAidXNlci91c2VyMS8iXSwNCiAgICB7ImFjbCI6ICJwdWJsaWMtcmVhZCJ9LA0KICAgIHsic3VjY2Vzc19hY3Rpb25fcmVkaXJlY3QiOiAiaHR0cDovL3NpZ3Y0ZXhhbXBsZWJ1Y2tldC5zMy5hbWF6b25hd3MuY29tL3N1Y2Nlc3NmdWxfdXBsb2FkLmh0bWwifSwNCiAgICBbInN0YXJ0cy13aXRoIiwgIiRDb250ZW50LVR5cGUiLCAiaW1hZ2UvIl0sDQogICAgeyJ4LWFtei1tZXRhLXV1aWQiOiAiMTQzNjUxMjM2NTEyNzQifSwNCiAgICB7IngtYW16LXNlcnZlci1zaWRlLWVuY3J5cHRpb24iOiAiQUVTMjU2In0sDQogICAgWyJzdGFydHMtd2l0aCIsICIkeC1hbXotbWV0YS10YWciLCAiIl0sDQoNCiAgICB7IngtYW16LWNyZWRlbnRpYWwiOiAiQUtJQUlPU0ZPRE5ON0VYQU1QTEUvMjAxNTEyMjkvdXMtZWFzdC0xL3MzL2F3czRfcmVxdWVzdCJ9LA0KICAgIHsieC1hbXotYWxnb3JpdGhtIjogIkFXUzQtSE1BQy1TSEEyNTYifSwNCiAgICB7IngtYW16LWRhdGUiOiAiMjAxNTEyMjlUMDAwMDAwWiIgfQ0KICBdDQp9";
-        let signature = sign("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "20151229", "us-east-1", policy);
-        assert_eq!(hex::encode(signature), "8afdbf4008c03f22c2cd3cdb72e4afbb1f6a588f3255ac628749a66d7f09699e");
+        let signature = sign(
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "20151229",
+            "us-east-1",
+            policy,
+        );
+        assert_eq!(
+            hex::encode(signature),
+            "8afdbf4008c03f22c2cd3cdb72e4afbb1f6a588f3255ac628749a66d7f09699e"
+        );
     }
 }

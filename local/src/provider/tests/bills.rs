@@ -62,9 +62,9 @@ async fn after_one_awaited_warming_every_copy_reads_the_whole_prefix() {
 #[tokio::test]
 async fn an_entry_is_read_until_its_lifetime_after_the_last_read() {
     for (ttl, lifetime) in [(CacheTtl::FiveMinutes, 300), (CacheTtl::OneHour, 3600)] {
-        let hands = Hands::default();
+        let clock = Clock::fixed(0);
         let provider = start(Options {
-            clock: hands.clock(),
+            clock: clock.clone(),
             ..options()
         })
         .await;
@@ -73,7 +73,7 @@ async fn an_entry_is_read_until_its_lifetime_after_the_last_read() {
         let model = settings.build().unwrap();
         let mut reads = Vec::new();
         for wait in [0, lifetime - 1, lifetime - 1, lifetime] {
-            hands.forward(wait);
+            clock.advance_seconds(wait);
             let usage = model
                 .answer(&prompt(2000, "copie"), soon())
                 .await

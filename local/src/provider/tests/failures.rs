@@ -225,10 +225,10 @@ async fn neither_words_nor_keys_appear_in_what_can_be_printed() {
 
 #[tokio::test]
 async fn requests_over_the_limit_are_told_when_to_come_back() {
-    let hands = Hands::default();
+    let clock = Clock::fixed(0);
     let provider = start(Options {
         requests_per_minute: Some(1),
-        clock: hands.clock(),
+        clock: clock.clone(),
         ..options()
     })
     .await;
@@ -237,7 +237,7 @@ async fn requests_over_the_limit_are_told_when_to_come_back() {
     let model = settings.build().unwrap();
     let copy = prompt(600, "copie");
     model.answer(&copy, soon()).await.unwrap();
-    hands.forward(20);
+    clock.advance_seconds(20);
     let failure = model.answer(&copy, soon()).await.unwrap_err();
     assert_eq!(
         failure.reason,
@@ -245,6 +245,6 @@ async fn requests_over_the_limit_are_told_when_to_come_back() {
             retry_after: Some(Duration::from_secs(40))
         }
     );
-    hands.forward(40);
+    clock.advance_seconds(40);
     model.answer(&copy, soon()).await.unwrap();
 }

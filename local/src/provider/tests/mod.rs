@@ -1,7 +1,6 @@
 //! `shared::llm` against the local provider, over real HTTP.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::AtomicU64;
 
 use shared::grading::{Part, Phase, Prompt};
 use shared::llm::{ApiKey, Settings};
@@ -68,20 +67,5 @@ fn prompt(prefix_tokens: usize, copy: &str) -> Prompt {
         copy: vec![Part::Text(copy.to_owned())],
         schema: schema(),
         output_tokens_max: 400,
-    }
-}
-
-/// A clock that stands still until it is moved.
-#[derive(Clone, Default)]
-struct Hands(Arc<AtomicU64>);
-
-impl Hands {
-    fn clock(&self) -> Clock {
-        let seconds = Arc::clone(&self.0);
-        Arc::new(move || Duration::from_secs(seconds.load(Ordering::SeqCst)))
-    }
-
-    fn forward(&self, seconds: u64) {
-        self.0.fetch_add(seconds, Ordering::SeqCst);
     }
 }

@@ -1,5 +1,6 @@
 //! The client of Anthropic Messages (API version 2026-10-21).
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -25,7 +26,8 @@ const REPLY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// A client of one model. Clone it freely: clones share connections.
 #[derive(Debug, Clone)]
 pub struct Anthropic {
-    http: reqwest::Client,
+    http: Arc<OnceLock<reqwest::Client>>,
+    connect_timeout: Duration,
     endpoint: reqwest::Url,
     headers: HeaderMap,
     model: String,
@@ -72,13 +74,9 @@ impl Anthropic {
         headers.insert("x-api-key", key);
         headers.insert("anthropic-version", HeaderValue::from_static(API_VERSION));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let http = reqwest::Client::builder()
-            .connect_timeout(settings.connect_timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| SettingsError::Client(error.to_string()))?;
         Ok(Self {
-            http,
+            http: Arc::default(),
+            connect_timeout: settings.connect_timeout,
             endpoint,
             headers,
             model: settings.model,
@@ -88,6 +86,22 @@ impl Anthropic {
             retry: settings.retry,
             pace: settings.pace,
         })
+    }
+
+    /// The HTTP client, made by the first call: reading the system's certificates takes milliseconds, which a
+    /// function's cold start does not have.
+    fn http(&self) -> Result<&reqwest::Client, Failed> {
+        if let Some(http) = self.http.get() {
+            return Ok(http);
+        }
+        let builder = reqwest::Client::builder()
+            .connect_timeout(self.connect_timeout)
+            .redirect(reqwest::redirect::Policy::none());
+        let http = builder.build().map_err(|error| {
+            tracing::error!(%error, "the HTTP client cannot be built");
+            Failed::without_reply(Reason::Unreachable)
+        })?;
+        Ok(self.http.get_or_init(|| http))
     }
 
     /// Asks until there is a reply, a failure that does not pass, or a bound is reached.
@@ -157,7 +171,7 @@ impl Anthropic {
 
     async fn exchange(&self, body: bytes::Bytes) -> Result<Reply, Failed> {
         let request = self
-            .http
+            .http()?
             .post(self.endpoint.clone())
             .headers(self.headers.clone())
             .body(body);

@@ -1,0 +1,191 @@
+//! What came out: a table, the costs by phase, a CSV for the gradebook.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::Value;
+use shared::domain::csv::{self, Cell};
+
+/// One class, marked.
+#[derive(Debug)]
+pub struct Outcome {
+    pub(super) title: String,
+    pub(super) rubric: Value,
+    pub(super) run: Value,
+    pub(super) copies: Vec<(Value, Option<Value>)>,
+}
+
+impl Outcome {
+    /// The run, as the API shows it.
+    #[must_use]
+    pub fn run(&self) -> &Value {
+        &self.run
+    }
+
+    /// Each copy as listed, with its result if it has one.
+    #[must_use]
+    pub fn copies(&self) -> &[(Value, Option<Value>)] {
+        &self.copies
+    }
+
+    fn questions(&self) -> Vec<&str> {
+        let questions = self.rubric["questions"].as_array().map(Vec::as_slice).unwrap_or_default();
+        questions.iter().filter_map(|question| question["id"].as_str()).collect()
+    }
+
+    /// A row a copy: pupil, points per question, total, flags, tokens.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let mut header = vec!["Élève".to_owned()];
+        header.extend(self.questions().into_iter().map(str::to_owned));
+        header.extend(["/20", "Jetons", "À voir"].map(str::to_owned));
+        let rows = self.copies.iter().map(|(copy, result)| {
+            let mut row = vec![shown(copy)];
+            row.extend(points(result.as_ref(), self.questions().len()));
+            row.push(decimal(&copy["result"]["total_on_20"]));
+            row.push(copy["result"]["charged_tokens"].as_u64().map_or("–".to_owned(), |it| it.to_string()));
+            row.push(remark(copy));
+            row
+        });
+        let rows: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
+        format!("\n{}\n{}", self.title, grid(&rows))
+    }
+}
+
+fn shown(copy: &Value) -> String {
+    copy["pupil"].as_str().or(copy["name"].as_str()).unwrap_or("?").to_owned()
+}
+
+/// Points per question; `–` where there are none.
+fn points(result: Option<&Value>, count: usize) -> Vec<String> {
+    let questions = result.and_then(|result| result["questions"].as_array());
+    match questions {
+        Some(questions) => questions.iter().map(|question| decimal(&question["points"])).collect(),
+        None => vec!["–".to_owned(); count],
+    }
+}
+
+/// A decimal as French writes it; a dash for none.
+fn decimal(value: &Value) -> String {
+    match value.as_str() {
+        Some(text) if !text.is_empty() => text.replace('.', ","),
+        _ => "–".to_owned(),
+    }
+}
+
+fn remark(copy: &Value) -> String {
+    if let Some(code) = copy["failure"]["code"].as_str() {
+        return format!("ÉCHEC {code}");
+    }
+    flags(copy).join(", ")
+}
+
+fn flags(copy: &Value) -> Vec<&str> {
+    let flags = copy["result"]["flags"].as_array().map(Vec::as_slice).unwrap_or_default();
+    flags.iter().filter_map(Value::as_str).collect()
+}
+
+/// Aligned columns; the first and the last to the left, numbers to the right.
+fn grid(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|it| it.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for (number, row) in rows.iter().enumerate() {
+        for (column, cell) in row.iter().enumerate() {
+            let pad = " ".repeat(widths[column].saturating_sub(cell.chars().count()));
+            let left = column == 0 || column + 1 == columns;
+            let (before, after) = if left { ("", pad.as_str()) } else { (pad.as_str(), "") };
+            let _infallible = write!(text, "  {before}{cell}{after}");
+        }
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+        if number == 0 {
+            let line = widths.iter().map(|width| width + 2).sum::<usize>();
+            let _infallible = writeln!(text, "  {}", "─".repeat(line.saturating_sub(2)));
+        }
+    }
+    text
+}
+
+/// What all of it cost, by phase and model.
+pub(super) fn costs(outcomes: &[Outcome]) -> String {
+    let mut sums: BTreeMap<(String, String), [f64; 7]> = BTreeMap::new();
+    const FIELDS: [&str; 7] = [
+        "input_tokens",
+        "cache_write_tokens",
+        "cache_read_tokens",
+        "output_tokens",
+        "prompt_cost_usd",
+        "total_cost_usd",
+        "cached_savings_usd",
+    ];
+    for line in outcomes.iter().filter_map(|outcome| outcome.run["cost"].as_array()).flatten() {
+        let name = |field: &str| line[field].as_str().unwrap_or_default().to_owned();
+        let sum = sums.entry((name("phase"), name("model"))).or_default();
+        for (sum, field) in sum.iter_mut().zip(FIELDS) {
+            // Shown only: the ledger's own sums are integers.
+            *sum += line[field].as_f64().or_else(|| line[field].as_str()?.parse().ok()).unwrap_or(0.0);
+        }
+    }
+    let mut rows = vec![
+        ["Phase", "entrée", "cache écrit", "cache lu", "sortie", "invite $", "total $", "économie $", "modèle"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    for ((phase, model), sum) in sums {
+        let mut row = vec![phase];
+        row.extend(sum[..4].iter().map(|tokens| format!("{tokens:.0}")));
+        row.extend(sum[4..].iter().map(|dollars| format!("{dollars:.6}")));
+        row.push(model);
+        rows.push(row);
+    }
+    format!("\nCoût par phase (jetons, dollars)\n{}", grid(&rows))
+}
+
+/// The account's counter.
+pub(super) fn usage(usage: &Value) -> String {
+    let tokens = |field: &str| usage[field].as_u64().unwrap_or_default();
+    format!(
+        "Compteur ({}) : {} jetons utilisés, {} réservés, {} restants sur {}",
+        usage["tier"].as_str().unwrap_or("?"),
+        tokens("tokens_used"),
+        tokens("tokens_reserved"),
+        tokens("remaining"),
+        tokens("limit")
+    )
+}
+
+/// One row a copy, in the form that French gradebooks read.
+pub(super) fn csv(outcomes: &[Outcome]) -> String {
+    let questions = outcomes.iter().map(|outcome| outcome.questions().len()).max().unwrap_or(0);
+    let mut header: Vec<Cell> = ["Devoir", "Élève", "Fichier", "État", "Note /20"].map(Cell::from).to_vec();
+    header.extend((1..=questions).map(|number| Cell::from(format!("Q{number}"))));
+    header.extend(["Signalements", "Jetons", "Détail"].map(Cell::from));
+    let mut rows = vec![header];
+    for outcome in outcomes {
+        for (copy, result) in &outcome.copies {
+            let text = |value: &Value| Cell::from(value.as_str().unwrap_or_default().to_owned());
+            let number = |value: &Value| match value.as_str().and_then(|it| it.parse::<rust_decimal::Decimal>().ok()) {
+                Some(number) => Cell::from(number),
+                None => Cell::Empty,
+            };
+            let state = match copy["state"].as_str() {
+                Some("graded") if result.as_ref().is_some_and(|it| it["mark"]["state"] == "graded") => "proposition",
+                Some("graded") => "non notée",
+                _ => "échec",
+            };
+            let mut row =
+                vec![Cell::from(outcome.title.clone()), text(&copy["pupil"]), text(&copy["name"]), Cell::from(state)];
+            row.push(number(&copy["result"]["total_on_20"]));
+            let by_question = result.as_ref().and_then(|result| result["questions"].as_array());
+            let by_question = by_question.map(Vec::as_slice).unwrap_or_default();
+            row.extend((0..questions).map(|place| number(&by_question.get(place).unwrap_or(&Value::Null)["points"])));
+            row.push(Cell::from(flags(copy).join(", ")));
+            row.push(Cell::from(copy["result"]["charged_tokens"].as_u64().unwrap_or(0)));
+            row.push(text(&copy["failure"]["detail"]));
+            rows.push(row);
+        }
+    }
+    csv::write(rows.iter().map(Vec::as_slice))
+}
