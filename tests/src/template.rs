@@ -1,6 +1,6 @@
 //! `template.yaml` agrees with the code, and keeps the promises made about it.
 
-mod document;
+pub(crate) mod document;
 mod policies;
 mod promises;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use shared::telemetry::{Metrics, Unit};
 
 use super::document::{Template, project_root, target};
 
@@ -157,7 +158,7 @@ fn work_is_given_out_one_copy_at_a_time_and_is_never_lost_silently() {
 #[test]
 fn every_function_and_queue_has_its_alarms_and_every_alarm_an_action() {
     let template = Template::read();
-    let alarms: BTreeSet<(String, String)> = template
+    let listened: BTreeSet<(String, String)> = template
         .of_type("AWS::CloudWatch::Alarm")
         .map(|(name, alarm)| {
             let alarm = &alarm.properties;
@@ -173,6 +174,7 @@ fn every_function_and_queue_has_its_alarms_and_every_alarm_an_action() {
         ("WorkQueue", "ApproximateAgeOfOldestMessage"),
         ("Api", "5xx"),
         ("sweeper", "LedgerDrift"),
+        ("worker", "WasteTokens"),
     ];
     for (name, _) in template.of_type("AWS::Serverless::Function") {
         expected.extend([(name, "Errors"), (name, "Throttles")]);
@@ -181,27 +183,40 @@ fn every_function_and_queue_has_its_alarms_and_every_alarm_an_action() {
         .into_iter()
         .map(|(on, metric)| (on.to_owned(), metric.to_owned()))
         .collect();
-    assert_eq!(alarms, expected);
+    assert_eq!(listened, expected);
 }
 
 #[test]
-fn the_drift_alarm_listens_to_the_line_that_the_sweeper_writes() {
-    let template = Template::read();
-    let alarm = &template.resource("LedgerDrifts").properties;
-    let line = shared::telemetry::Metrics::of("sweeper")
-        .value("LedgerDrift", shared::telemetry::Unit::Count, 1)
-        .line(0);
-    let line: Value = serde_json::from_str(&line).unwrap();
+fn alarms_on_our_own_metrics_listen_to_lines_that_the_code_writes() {
+    let line: Value =
+        serde_json::from_str(&Metrics::of("sweeper").value("x", Unit::Count, 1).line(0)).unwrap();
     let directive = &line["_aws"]["CloudWatchMetrics"][0];
-    assert_eq!(alarm["Namespace"], directive["Namespace"]);
-    assert_eq!(alarm["MetricName"], directive["Metrics"][0]["Name"]);
-    assert_eq!(json!([["function"]]), directive["Dimensions"]);
-    assert_eq!(
-        alarm["Dimensions"],
-        json!([{ "Name": "function", "Value": line["function"] }])
-    );
-    let sweeper = std::fs::read_to_string(project_root().join("functions/sweeper/src/lib.rs")).unwrap();
-    assert!(sweeper.contains(r#".value("LedgerDrift","#));
+    assert_eq!(directive["Dimensions"], json!([["function"]]));
+    let template = Template::read();
+    let alarms = template.of_type("AWS::CloudWatch::Alarm");
+    let ours: Vec<&Value> = alarms
+        .map(|(_, alarm)| &alarm.properties)
+        .filter(|alarm| !alarm["Namespace"].as_str().unwrap().starts_with("AWS/"))
+        .collect();
+    assert!(!ours.is_empty());
+    for alarm in ours {
+        assert_eq!(alarm["Namespace"], directive["Namespace"], "{alarm}");
+        let dimensions = alarm["Dimensions"].as_array().unwrap();
+        assert_eq!(
+            (dimensions.len(), &dimensions[0]["Name"]),
+            (1, &json!("function")),
+            "{alarm}"
+        );
+        let function = dimensions[0]["Value"].as_str().unwrap();
+        let written = format!("{}", alarm["MetricName"]);
+        let sources = project_root().join("functions").join(function).join("src");
+        let found = std::fs::read_dir(sources).unwrap().any(|entry| {
+            std::fs::read_to_string(entry.unwrap().path())
+                .unwrap()
+                .contains(&written)
+        });
+        assert!(found, "functions/{function} writes no {written}");
+    }
 }
 
 #[test]
