@@ -16,4 +16,6 @@ mod pdf_child;
 #[cfg(test)]
 mod pdf_corpus;
 #[cfg(test)]
+mod pdf_samples;
+#[cfg(test)]
 mod template;
