@@ -2,7 +2,11 @@
 
 // `cfg(test)` always holds here; it is how clippy knows that these modules may unwrap.
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod emulators;
+#[cfg(test)]
+mod events;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]

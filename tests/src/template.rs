@@ -1,11 +1,10 @@
 //! `template.yaml` agrees with the code, and keeps the promises made about it.
 
-mod document;
+pub(crate) mod document;
 mod policies;
 mod promises;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -66,20 +65,39 @@ fn only_the_three_http_functions_may_be_called_by_the_api() {
 }
 
 #[test]
-fn a_function_is_given_the_variables_that_its_code_reads_and_no_other() {
+fn a_function_is_given_the_variables_that_its_main_reads_and_no_other() {
     let template = Template::read();
     let everywhere = keys(template.at("/Globals/Function/Environment/Variables"));
     for (folder, (_, function)) in template.functions() {
-        let read = variables_read_by(&project_root().join("functions").join(&folder));
-        // A function that reads nothing is not written yet.
-        if read.is_empty() {
-            continue;
-        }
         let mut given = keys(&function.properties["Environment"]["Variables"]);
         given.extend(everywhere.clone());
         // Read by the subscriber that every `main` installs.
         given.remove("RUST_LOG");
-        assert_eq!(read, given, "functions/{folder}");
+        let main = project_root().join("functions").join(&folder).join("src/main.rs");
+        let main = std::fs::read_to_string(main).unwrap();
+        assert_eq!(variables_read_by(&main), given, "functions/{folder}");
+    }
+}
+
+#[test]
+fn only_a_main_reads_the_environment() {
+    for folder in Template::read().functions().into_keys() {
+        let sources = project_root().join("functions").join(&folder).join("src");
+        for entry in std::fs::read_dir(sources).unwrap() {
+            let path = entry.unwrap().path();
+            let source = std::fs::read_to_string(&path).unwrap();
+            assert!(
+                !source.contains("env::var"),
+                "{}: name it in shared/src/config.rs",
+                path.display()
+            );
+            let reads = !variables_read_by(&source).is_empty();
+            assert!(
+                !reads || path.ends_with("main.rs"),
+                "{} reads the environment",
+                path.display()
+            );
+        }
     }
 }
 
@@ -155,19 +173,20 @@ fn folder_of(template: &Template, logical: &str) -> String {
         .unwrap_or_else(|| panic!("{logical} is no function"))
 }
 
-/// Names in `env("…")` and `var("…")` calls.
-fn variables_read_by(folder: &Path) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for entry in std::fs::read_dir(folder.join("src")).unwrap() {
-        let source = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-        for call in ["env(\"", "var(\""] {
-            for (at, _) in source.match_indices(call) {
-                let name = source[at + call.len()..].split('"').next().unwrap();
-                names.insert(name.to_owned());
-            }
-        }
-    }
-    names
+/// Names in `variable::NAME`.
+fn variables_read_by(source: &str) -> BTreeSet<String> {
+    let name = |rest: &str| {
+        let end = rest
+            .find(|c: char| !(c.is_ascii_uppercase() || c == '_'))
+            .unwrap_or(rest.len());
+        rest[..end].to_owned()
+    };
+    source
+        .split("variable::")
+        .skip(1)
+        .map(name)
+        .filter(|name| !name.is_empty())
+        .collect()
 }
 
 fn keys(value: &Value) -> BTreeSet<String> {

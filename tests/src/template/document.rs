@@ -8,22 +8,22 @@ use serde_json::{Map, Value, json};
 
 /// One resource of the template.
 #[derive(Debug)]
-pub(super) struct Resource {
-    pub(super) kind: String,
-    pub(super) condition: Option<String>,
-    pub(super) properties: Value,
-    pub(super) whole: Value,
+pub(crate) struct Resource {
+    pub(crate) kind: String,
+    pub(crate) condition: Option<String>,
+    pub(crate) properties: Value,
+    pub(crate) whole: Value,
 }
 
 /// The template, read once per test.
 #[derive(Debug)]
-pub(super) struct Template {
+pub(crate) struct Template {
     root: Value,
     resources: BTreeMap<String, Resource>,
 }
 
 impl Template {
-    pub(super) fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let text = std::fs::read_to_string(project_root().join("template.yaml")).unwrap();
         let documents = Yaml::load_from_str(&text).unwrap();
         let root = to_json(&documents[0]);
@@ -47,31 +47,31 @@ impl Template {
     }
 
     /// A value by JSON pointer.
-    pub(super) fn at(&self, pointer: &str) -> &Value {
+    pub(crate) fn at(&self, pointer: &str) -> &Value {
         self.root.pointer(pointer).unwrap_or(&Value::Null)
     }
 
-    pub(super) fn resource(&self, name: &str) -> &Resource {
+    pub(crate) fn resource(&self, name: &str) -> &Resource {
         self.resources
             .get(name)
             .unwrap_or_else(|| panic!("template.yaml has no resource {name}"))
     }
 
     /// Every resource, by logical name.
-    pub(super) fn resources(&self) -> impl Iterator<Item = (&str, &Resource)> {
+    pub(crate) fn resources(&self) -> impl Iterator<Item = (&str, &Resource)> {
         self.resources
             .iter()
             .map(|(name, resource)| (name.as_str(), resource))
     }
 
     /// Resources of one type, by logical name.
-    pub(super) fn of_type(&self, kind: &str) -> impl Iterator<Item = (&str, &Resource)> {
+    pub(crate) fn of_type(&self, kind: &str) -> impl Iterator<Item = (&str, &Resource)> {
         self.resources()
             .filter(move |(_, resource)| resource.kind == kind)
     }
 
     /// The functions, by the folder in `functions/` that they are built from.
-    pub(super) fn functions(&self) -> BTreeMap<String, (&str, &Resource)> {
+    pub(crate) fn functions(&self) -> BTreeMap<String, (&str, &Resource)> {
         self.of_type("AWS::Serverless::Function")
             .map(|(name, function)| {
                 let zip = function.properties["CodeUri"].as_str().unwrap();
@@ -88,12 +88,12 @@ impl Template {
 }
 
 /// The root of the project.
-pub(super) fn project_root() -> PathBuf {
+pub(crate) fn project_root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
 /// The logical name that `{"Ref": name}` or `{"Fn::GetAtt": [name, …]}` points at.
-pub(super) fn target(value: &Value) -> Option<&str> {
+pub(crate) fn target(value: &Value) -> Option<&str> {
     value["Ref"].as_str().or_else(|| value["Fn::GetAtt"][0].as_str())
 }
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use shared::telemetry::{Metrics, Unit};
 
-use super::document::{Template, target};
+use super::document::{Template, project_root, target};
 
 #[test]
 fn data_is_encrypted_recoverable_and_kept() {
@@ -99,10 +100,6 @@ fn what_nobody_needs_any_more_expires() {
             .unwrap_or_else(|| panic!("no rule {id}"))
     };
     assert!(rules.iter().all(|rule| rule["Status"] == "Enabled"));
-    assert_eq!(
-        rule("unclaimed-uploads")["TagFilters"],
-        json!([{ "Key": "state", "Value": "pending" }])
-    );
     assert_eq!(rule("paid-replies-outlive-every-retry")["Prefix"], "replies/");
     assert_eq!(rule("paid-replies-outlive-every-retry")["ExpirationInDays"], 30);
     assert!(rule("old-versions")["NoncurrentVersionExpiration"]["NoncurrentDays"].is_u64());
@@ -161,13 +158,14 @@ fn work_is_given_out_one_copy_at_a_time_and_is_never_lost_silently() {
 #[test]
 fn every_function_and_queue_has_its_alarms_and_every_alarm_an_action() {
     let template = Template::read();
-    let alarms: BTreeSet<(String, String)> = template
+    let listened: BTreeSet<(String, String)> = template
         .of_type("AWS::CloudWatch::Alarm")
         .map(|(name, alarm)| {
             let alarm = &alarm.properties;
             assert!(alarm["AlarmActions"]["Fn::If"].is_array(), "{name} tells nobody");
             assert_eq!(alarm["TreatMissingData"], "notBreaching", "{name}");
-            let on = target(&alarm["Dimensions"][0]["Value"]).unwrap();
+            let on = &alarm["Dimensions"][0]["Value"];
+            let on = target(on).or(on.as_str()).unwrap();
             (on.to_owned(), alarm["MetricName"].as_str().unwrap().to_owned())
         })
         .collect();
@@ -175,6 +173,8 @@ fn every_function_and_queue_has_its_alarms_and_every_alarm_an_action() {
         ("DeadLetters", "ApproximateNumberOfMessagesVisible"),
         ("WorkQueue", "ApproximateAgeOfOldestMessage"),
         ("Api", "5xx"),
+        ("sweeper", "LedgerDrift"),
+        ("worker", "WasteTokens"),
     ];
     for (name, _) in template.of_type("AWS::Serverless::Function") {
         expected.extend([(name, "Errors"), (name, "Throttles")]);
@@ -183,7 +183,40 @@ fn every_function_and_queue_has_its_alarms_and_every_alarm_an_action() {
         .into_iter()
         .map(|(on, metric)| (on.to_owned(), metric.to_owned()))
         .collect();
-    assert_eq!(alarms, expected);
+    assert_eq!(listened, expected);
+}
+
+#[test]
+fn alarms_on_our_own_metrics_listen_to_lines_that_the_code_writes() {
+    let line: Value =
+        serde_json::from_str(&Metrics::of("sweeper").value("x", Unit::Count, 1).line(0)).unwrap();
+    let directive = &line["_aws"]["CloudWatchMetrics"][0];
+    assert_eq!(directive["Dimensions"], json!([["function"]]));
+    let template = Template::read();
+    let alarms = template.of_type("AWS::CloudWatch::Alarm");
+    let ours: Vec<&Value> = alarms
+        .map(|(_, alarm)| &alarm.properties)
+        .filter(|alarm| !alarm["Namespace"].as_str().unwrap().starts_with("AWS/"))
+        .collect();
+    assert!(!ours.is_empty());
+    for alarm in ours {
+        assert_eq!(alarm["Namespace"], directive["Namespace"], "{alarm}");
+        let dimensions = alarm["Dimensions"].as_array().unwrap();
+        assert_eq!(
+            (dimensions.len(), &dimensions[0]["Name"]),
+            (1, &json!("function")),
+            "{alarm}"
+        );
+        let function = dimensions[0]["Value"].as_str().unwrap();
+        let written = format!("{}", alarm["MetricName"]);
+        let sources = project_root().join("functions").join(function).join("src");
+        let found = std::fs::read_dir(sources).unwrap().any(|entry| {
+            std::fs::read_to_string(entry.unwrap().path())
+                .unwrap()
+                .contains(&written)
+        });
+        assert!(found, "functions/{function} writes no {written}");
+    }
 }
 
 #[test]
