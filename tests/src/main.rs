@@ -13,3 +13,5 @@ mod pdf_child;
 mod pdf_corpus;
 #[cfg(test)]
 mod template;
+#[cfg(test)]
+mod tidy;
