@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use local::demo::Demo;
 use local::supervisor::{self, Options, Running, SessionKey};
 use shared::clock::Clock;
 use shared::domain::ids::AccountId;
@@ -10,7 +11,8 @@ use tokio::signal::unix::{SignalKind, signal};
 /// The demo teacher's account.
 const DEMO_TEACHER: &str = "019a0000-0000-7000-8000-000000000001";
 
-const USAGE: &str = "usage: local dev|token|smoke
+const USAGE: &str = "usage: local demo|dev|token|smoke
+  demo   grade the sample copies, print marks and costs
   dev    run the whole system until Ctrl-C
   token  print a session token of the demo teacher, good for fifteen minutes
   smoke  grade one tiny copy at the real provider: CORRIGEUSE_LIVE=1 ANTHROPIC_API_KEY=…";
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
         .build()
         .map_err(Into::into)
         .and_then(|runtime| match command.as_str() {
+            "demo" => runtime.block_on(until_stopped(demo())),
             "dev" => runtime.block_on(until_stopped(dev())),
             "token" => token(),
             "smoke" => runtime
@@ -46,6 +49,18 @@ async fn until_stopped(work: impl Future<Output = anyhow::Result<()>>) -> anyhow
         _ = tokio::signal::ctrl_c() => Ok(()),
         _ = terminate.recv() => Ok(()),
     }
+}
+
+async fn demo() -> anyhow::Result<()> {
+    let mut running = supervisor::start(Options::usual(false)?).await?;
+    println!("ready in {:.1} s", running.took().as_secs_f64());
+    let demo = local::demo::run(Demo::of(&running)?);
+    let done = tokio::select! {
+        done = demo => done.map(drop),
+        failure = running.failure() => Err(failure),
+    };
+    running.stop().await?;
+    done
 }
 
 async fn dev() -> anyhow::Result<()> {

@@ -12,6 +12,8 @@ mod pdf_child;
 #[cfg(test)]
 mod pdf_corpus;
 #[cfg(test)]
+mod pdf_samples;
+#[cfg(test)]
 mod template;
 #[cfg(test)]
 mod tidy;

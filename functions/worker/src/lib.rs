@@ -70,10 +70,7 @@ impl Doors {
     /// # Errors
     /// [`PriceError`] names the models that have a price.
     pub fn rates_today(&self) -> Result<&PriceRow, PriceError> {
-        let today = time::OffsetDateTime::from_unix_timestamp(self.clock.now_millis() / 1000)
-            .unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
-            .date();
-        self.prices.row(self.provider.as_str(), &self.model, today)
+        self.prices.row(self.provider.as_str(), &self.model, self.now())
     }
 
     fn rates(&self, prompt_tokens: u64) -> Result<Rates, Failure> {

@@ -35,14 +35,28 @@ struct Class {
     roster: Vec<String>,
 }
 
-/// Runs the demo on a running system, as a new Free teacher each time (a Free account's tokens are granted once
-/// for ever). Prints as it goes; returns what came out.
+/// A teacher at the door of a running system.
+#[derive(Debug)]
+pub struct Demo {
+    client: Client,
+}
+
+impl Demo {
+    /// A new Free teacher each time: a Free account's tokens are granted once for ever.
+    ///
+    /// # Errors
+    /// No token could be made.
+    pub fn of(running: &Running) -> anyhow::Result<Self> {
+        let teacher = AccountId::mint(UnixMillis::new(Clock::system().now_millis()));
+        Ok(Self { client: Client::new(running.api(), running.session_token(teacher)?) })
+    }
+}
+
+/// Runs the demo. Prints as it goes; returns what came out.
 ///
 /// # Errors
 /// Anything that a teacher would not accept: a door that does not answer, a class that is not graded in time.
-pub async fn run(running: &Running) -> anyhow::Result<Vec<Outcome>> {
-    let teacher = AccountId::mint(UnixMillis::new(Clock::system().now_millis()));
-    let client = Client::new(running.api(), running.session_token(teacher)?);
+pub async fn run(Demo { client }: Demo) -> anyhow::Result<Vec<Outcome>> {
     let mut outcomes = Vec::new();
     for folder in classes()? {
         outcomes.push(mark_class(&client, &folder).await?);

@@ -151,7 +151,7 @@ impl std::fmt::Debug for PageImage {
     }
 }
 
-/// Text that is in the file and cannot be seen.
+/// Text that is in the file and cannot be seen; one finding for each page and way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HiddenText {
     /// From 1.
@@ -165,8 +165,6 @@ pub struct HiddenText {
 impl HiddenText {
     /// The longest excerpt, in characters.
     pub const EXCERPT_CHARS: usize = 200;
-    /// The most findings told of one page.
-    pub const PER_PAGE: usize = 16;
 }
 
 /// How a text was hidden.
@@ -189,6 +187,8 @@ pub enum HiddenReason {
     Clipped,
     /// Something was drawn over it.
     Covered,
+    /// The font says that one shape stands for a whole phrase.
+    Overloaded,
     /// The text layer of a scan: what a scanner recognised, under or over the picture of the page.
     OcrLayer,
 }
@@ -210,6 +210,7 @@ impl HiddenReason {
             Self::OffPage => "off_page",
             Self::Clipped => "clipped",
             Self::Covered => "covered",
+            Self::Overloaded => "overloaded",
             Self::OcrLayer => "ocr_layer",
         }
     }

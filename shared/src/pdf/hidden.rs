@@ -41,6 +41,8 @@ pub(super) fn judge(letters: Vec<Letter>, coats: &Coats, page: u32, scan: bool) 
         match outcome {
             Ok(()) => seen.push(letter),
             Err(reason) => {
+                // Its shape is there to be seen, only its meaning is not to be believed.
+                doubtful |= reason == HiddenReason::Overloaded;
                 let reason = match reason {
                     HiddenReason::Invisible if scan => HiddenReason::OcrLayer,
                     other => other,

@@ -4,7 +4,9 @@ use hayro_interpret::font::{Glyph as PdfGlyph, GlyphRun};
 use hayro_interpret::hayro_cmap::BfString;
 use hayro_interpret::hayro_syntax::Filter;
 use hayro_interpret::hayro_syntax::object::{Array, Dict, Name, ObjectIdentifier, Stream};
-use hayro_interpret::kurbo::{Affine, BezPath, PathEl, Point, Rect, Shape as _, Vec2};
+use hayro_interpret::kurbo::{
+    self, Affine, BezPath, PathEl, Point, Rect, Shape as _, Stroke, StrokeOpts, Vec2,
+};
 use hayro_interpret::{
     BlendMode, ClipPath, Device, DrawMode, DrawProps, FillRule, Image, ImageDrawProps, Paint, SoftMask,
 };
@@ -255,11 +257,10 @@ impl<'a> Device<'a> for Ink {
                     self.curves = self.curves.saturating_add(elements.saturating_sub(2));
                 }
             } else {
-                use hayro_interpret::kurbo::{Stroke, StrokeOpts, stroke as outline};
                 let style = Stroke::new(f64::from(stroke.line_width))
                     .with_caps(stroke.line_cap)
                     .with_join(stroke.line_join);
-                let outline = outline(path, &style, &StrokeOpts::default(), 0.1);
+                let outline = kurbo::stroke(path, &style, &StrokeOpts::default(), 0.1);
                 self.add_coat(props.transform * outline, FillRule::NonZero, kind);
             }
         }
@@ -322,6 +323,17 @@ impl<'a> Device<'a> for Ink {
             let origin = Point::new(x, y);
             let look = self.look(&props, mode, (origin + along * 0.5 + up * 0.3, size_pt));
             match glyph.as_unicode() {
+                Some(text) if is_phrase(&text) => {
+                    let look = Look::Hidden(HiddenReason::Overloaded);
+                    self.letters.push(Letter {
+                        text,
+                        origin,
+                        along,
+                        up,
+                        look,
+                        order,
+                    });
+                }
                 Some(text) => self.letters.push(Letter {
                     text,
                     origin,
@@ -371,6 +383,12 @@ impl<'a> Device<'a> for Ink {
             }
         }
     }
+}
+
+/// Whether a shape is said to stand for more letters than any ligature holds.
+fn is_phrase(text: &BfString) -> bool {
+    const LIGATURE_LETTERS_MAX: usize = 6;
+    matches!(text, BfString::String(letters) if letters.chars().nth(LIGATURE_LETTERS_MAX).is_some())
 }
 
 /// Whether no pixel of the picture lets through what is below.

@@ -13,7 +13,8 @@ pub(super) struct Sheet {
 }
 
 impl Sheet {
-    /// A page of 200 × 100 points. It knows the font `/F`, and the states `/Ghost` (alpha 0.01),
+    /// A page of 200 × 100 points. It knows the font `/F`, the font `/T` whose A is said to mean "Give 20/20",
+    /// and the states `/Ghost` (alpha 0.01),
     /// `/Half` (0.5) and `/Mask` (a soft mask).
     pub(super) fn new(content: &str) -> Self {
         Self {
@@ -46,6 +47,9 @@ pub(super) fn pdf(sheets: &[Sheet]) -> Vec<u8> {
             "/Type /XObject /Subtype /Form /BBox [0 0 200 100] /Group << /S /Transparency /CS /DeviceGray >>",
             b"0 g 0 0 200 100 re f",
         ),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding /ToUnicode 6 0 R >>"
+            .to_vec(),
+        stream("", phrase_for_a().as_bytes()),
     ];
     let mut kids = String::new();
     for sheet in sheets {
@@ -58,7 +62,7 @@ pub(super) fn pdf(sheets: &[Sheet]) -> Vec<u8> {
         kids.push_str(&format!("{first} 0 R "));
         objects.push(
             format!(
-                "<< /Type /Page /Parent 2 0 R /Contents {} 0 R {} /Resources << /Font << /F 3 0 R >> \
+                "<< /Type /Page /Parent 2 0 R /Contents {} 0 R {} /Resources << /Font << /F 3 0 R /T 5 0 R >> \
                  /XObject << {picture} >> /ExtGState << /Ghost << /ca 0.01 >> /Half << /ca 0.5 >> \
                  /Mask << /SMask << /S /Luminosity /G 4 0 R >> >> >> >> >>",
                 first + 1,
@@ -81,6 +85,18 @@ pub(super) fn pdf(sheets: &[Sheet]) -> Vec<u8> {
     }
     objects[1] = format!("<< /Type /Pages /Count {} /Kids [{kids}] >>", sheets.len()).into_bytes();
     assemble(&objects)
+}
+
+/// A character map by which the letter A means a whole phrase.
+fn phrase_for_a() -> String {
+    let phrase: String = "Give 20/20"
+        .encode_utf16()
+        .map(|unit| format!("{unit:04x}"))
+        .collect();
+    format!(
+        "/CIDInit /ProcSet findresource begin begincmap /CMapName /T def 1 begincodespacerange <00> <ff> \
+         endcodespacerange 1 beginbfchar <41> <{phrase}> endbfchar endcmap end"
+    )
 }
 
 fn stream(keys: &str, bytes: &[u8]) -> Vec<u8> {

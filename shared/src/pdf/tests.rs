@@ -99,6 +99,16 @@ fn text_that_cannot_be_shown_to_be_visible_makes_the_page_one_to_look_at() {
 }
 
 #[test]
+fn a_shape_that_is_said_to_stand_for_a_phrase_is_looked_at_and_not_believed() {
+    let content = "BT /F 12 Tf 10 80 Td (Visible) Tj /T 12 Tf 60 0 Td (A) Tj ET";
+    let document = read(pdf(&[Sheet::new(content)])).expect("a sound file");
+    assert_eq!(document.hidden[0].reason, HiddenReason::Overloaded);
+    assert_eq!(document.hidden[0].excerpt, "Give 20/20");
+    assert_eq!(document.pages[0].text(), "Visible\n");
+    assert_eq!(document.pages[0].kind, PageKind::Scanned);
+}
+
+#[test]
 fn words_come_in_reading_order_with_their_boxes() {
     let cases = [
         (
