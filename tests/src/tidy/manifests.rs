@@ -86,6 +86,26 @@ fn a_version_is_written_once_in_the_root() {
 }
 
 #[test]
+fn the_root_lists_only_what_some_crate_takes() {
+    let of = |section: &str, line: &str| {
+        let name = line.split([' ', '.', '=']).next().unwrap_or_default();
+        section.ends_with("dependencies").then(|| name.to_owned())
+    };
+    let manifests: Vec<String> = crates().into_iter().map(|(_, manifest)| manifest).collect();
+    let taken: BTreeSet<String> = manifests
+        .iter()
+        .flat_map(|manifest| sections(manifest))
+        .filter_map(|(section, line)| of(section, line))
+        .collect();
+    let root = text("Cargo.toml");
+    let listed = sections(&root).filter_map(|(section, line)| of(section, line));
+    none(
+        "take it out of [workspace.dependencies]",
+        listed.filter(|name| !taken.contains(name)).collect(),
+    );
+}
+
+#[test]
 fn there_is_one_tls_stack_and_one_http_client() {
     let tree = Command::new(env!("CARGO"))
         .args(["tree", "--workspace", "--all-features", "--locked", "--offline"])
