@@ -129,11 +129,13 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         None
     };
 
+    // The emulator keeps its queues by their URLs, so what it keeps belongs to its port.
+    let state = folder.join(format!("aws-{}", settings.ports.aws));
     // The compiler and the emulator do not wait for each other.
     let built = functions::build(&log);
     let deployed = async {
         let ministack =
-            Ministack::kept(settings.ports.aws, &folder, &functions::forwarding(&api), &log).await?;
+            Ministack::kept(settings.ports.aws, &state, &functions::forwarding(&api), &log).await?;
         report("the emulator of AWS answers");
         let endpoint = ministack.endpoint().to_owned();
         keep_secrets(&endpoint, &session_key, &settings.provider).await?;
