@@ -25,8 +25,8 @@ pub enum Operation {
     Post(RunId),
     /// A run's prefix was written to the provider's cache.
     Warm(RunId),
-    /// A copy asked for more than its estimate, in the given epoch.
-    Extend(RunId, CopyId, u32),
+    /// A copy asked for more, in the given epoch, when it held the given tokens: a worker may ask several times.
+    Extend(RunId, CopyId, u32, u64),
     /// A copy was charged.
     Charge(RunId, CopyId),
     /// A copy failed or was given back: nothing is charged.
@@ -41,7 +41,7 @@ impl fmt::Display for Operation {
             Self::Reserve(run) => write!(f, "run#{run}#reserve"),
             Self::Post(run) => write!(f, "run#{run}#post"),
             Self::Warm(run) => write!(f, "run#{run}#warm"),
-            Self::Extend(run, copy, epoch) => write!(f, "run#{run}#extend#{copy}#{epoch}"),
+            Self::Extend(run, copy, epoch, held) => write!(f, "run#{run}#extend#{copy}#{epoch}#{held}"),
             // One name for both ends of a copy, so that only one of them can ever be written.
             Self::Charge(run, copy) | Self::Void(run, copy) => write!(f, "run#{run}#copy#{copy}"),
         }

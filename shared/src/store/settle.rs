@@ -190,7 +190,7 @@ impl Store {
     /// Takes hold of `more` tokens for a copy whose pages turned out to need them.
     ///
     /// # Errors
-    /// `Unavailable` when the table is; asking again in the same epoch takes hold once.
+    /// `Unavailable` when the table is; asking again with the same copy takes hold once.
     pub async fn extend(
         &self,
         address: &Address,
@@ -198,7 +198,7 @@ impl Store {
         more: u64,
         now: UnixMillis,
     ) -> Result<Extended, Failure> {
-        let operation = Operation::Extend(address.run, copy.copy, copy.epoch);
+        let operation = Operation::Extend(address.run, copy.copy, copy.epoch, copy.reserved_tokens);
         let mut writes = Writes::new(&self.table);
         let entry = writes.create(
             &keys::entry(address.account, &address.period, &operation.to_string()),
