@@ -2,6 +2,7 @@
 //! graded. Asking again after a crash takes only those that were not taken.
 
 use super::Store;
+use super::entries::Operation;
 use super::expression::{Change, Item, Writes, n, s, values};
 use super::keys;
 use super::outbox::{GROUP_MAX, Pending};
@@ -12,7 +13,8 @@ use crate::domain::run::{Address, Estimate, ReservationState};
 use crate::domain::time::UnixMillis;
 use aws_sdk_dynamodb::types::AttributeValue;
 
-/// Copies in one transaction: with their messages and the reservation's check, well under DynamoDB's 100 items.
+/// Copies in one transaction: with their messages and, at worst, a check of each copy's ledger line, 85 of
+/// DynamoDB's 100 items.
 const CHUNK: usize = 40;
 
 /// What claiming came to.
@@ -68,30 +70,31 @@ impl Store {
         let mut wanted = chunk.to_vec();
         let mut foreign = Vec::new();
         let mut claimed = Claimed::default();
-        // Each round drops at least one copy, so there are at most CHUNK + 1.
+        // A copy that the run gave back is resolved for it, even when its other run has let it go meanwhile.
+        // Only a run that gave copies back looks for them: a check costs as much as a write.
+        let mut gave_back = false;
+        // Each round but one drops at least one copy, so there are at most CHUNK + 2.
         while !wanted.is_empty() {
-            let groups: Vec<Pending> = wanted
-                .chunks(GROUP_MAX)
-                .map(|group| {
-                    Pending::grade(
-                        address.clone(),
-                        &group.iter().map(|e| e.copy).collect::<Vec<_>>(),
-                        now,
-                    )
-                })
-                .collect();
+            let groups = groups(address, &wanted, now);
             let mut writes = Writes::new(&self.table);
             let open = writes.check(
                 &keys::reservation(address.account, &address.period, address.run),
-                "#state = :pending AND #stop = :no",
+                if gave_back {
+                    "#state = :pending AND #stop = :no"
+                } else {
+                    "#state = :pending AND #stop = :no AND attribute_not_exists(#gave_back)"
+                },
                 values([
                     (":pending", s(ReservationState::Pending.name())),
                     (":no", AttributeValue::Bool(false)),
                 ]),
             );
-            let places: Vec<usize> = wanted
+            let places: Vec<Places> = wanted
                 .iter()
-                .map(|estimate| take(&mut writes, address, estimate))
+                .map(|estimate| Places {
+                    copy: take(&mut writes, address, estimate),
+                    line: gave_back.then(|| unresolved(&mut writes, address, estimate)),
+                })
                 .collect();
             for group in &groups {
                 writes.create(&group.key(), group.item()?);
@@ -101,6 +104,7 @@ impl Store {
                     claimed.pending = groups;
                     break;
                 }
+                Committed::No(refusal) if refusal.at(open) && !gave_back => gave_back = true,
                 Committed::No(refusal) if refusal.at(open) => {
                     claimed.closed = true;
                     return Ok(claimed);
@@ -125,6 +129,31 @@ impl Store {
     }
 }
 
+/// The messages of the copies, ten to a group.
+fn groups(address: &Address, wanted: &[Estimate], now: UnixMillis) -> Vec<Pending> {
+    let group = |copies: &[Estimate]| {
+        let copies: Vec<_> = copies.iter().map(|estimate| estimate.copy).collect();
+        Pending::grade(address.clone(), &copies, now)
+    };
+    wanted.chunks(GROUP_MAX).map(group).collect()
+}
+
+/// Places of a copy's conditions.
+struct Places {
+    copy: usize,
+    line: Option<usize>,
+}
+
+/// Checks that the run has not resolved the copy.
+fn unresolved(writes: &mut Writes<'_>, address: &Address, estimate: &Estimate) -> usize {
+    let operation = Operation::Void(address.run, estimate.copy);
+    writes.check(
+        &keys::entry(address.account, &address.period, &operation.to_string()),
+        "attribute_not_exists(pk)",
+        Item::new(),
+    )
+}
+
 fn take(writes: &mut Writes<'_>, address: &Address, estimate: &Estimate) -> usize {
     writes.change(Change {
         key: keys::copy(address.assignment, estimate.copy),
@@ -142,11 +171,11 @@ fn take(writes: &mut Writes<'_>, address: &Address, estimate: &Estimate) -> usiz
     })
 }
 
-/// Keeps the copies whose condition held; those that this run already has are dropped, those that it cannot
-/// have go to `foreign`.
+/// Keeps the copies whose conditions held; those that this run already has or has resolved are dropped, those
+/// that it cannot have go to `foreign`.
 fn split(
     wanted: Vec<Estimate>,
-    places: &[usize],
+    places: &[Places],
     refusal: &Refusal,
     address: &Address,
     foreign: &mut Vec<Estimate>,
@@ -154,10 +183,13 @@ fn split(
     let run = address.run.to_string();
     let ours = |item: &Item| item.get("run").and_then(|value| value.as_s().ok()) == Some(&run);
     let mut kept = Vec::new();
-    for (estimate, &place) in wanted.into_iter().zip(places) {
-        if !refusal.at(place) {
+    for (estimate, place) in wanted.into_iter().zip(places) {
+        if place.line.is_some_and(|line| refusal.at(line)) {
+            continue;
+        }
+        if !refusal.at(place.copy) {
             kept.push(estimate);
-        } else if !refusal.item_at(place).is_some_and(ours) {
+        } else if !refusal.item_at(place.copy).is_some_and(ours) {
             foreign.push(estimate);
         }
     }

@@ -163,10 +163,11 @@ impl Store {
         let count = i128::try_from(chunk.len()).unwrap_or_default();
         writes.change(Change {
             key: keys::reservation(address.account, &address.period, address.run),
-            change: "SET #open = #open - :count",
+            change: "SET #open = #open - :count, #gave_back = :yes",
             condition: "#state = :pending AND #open >= :count",
             values: values([
                 (":count", n(count)),
+                (":yes", AttributeValue::Bool(true)),
                 (":pending", s(ReservationState::Pending.name())),
             ]),
         });
