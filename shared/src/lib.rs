@@ -1,7 +1,7 @@
 //! La Corrigeuse's library: what the functions share.
 //!
 //! The arrows between these modules are tested (`tests/src/tidy.rs`): `domain` depends on nothing;
-//! `grading` and `pdf` on `domain`; `llm` on `domain` and `grading`; `store` and `http` on `domain`.
+//! `grading` and `pdf` on `domain`; `llm` on `domain` and `grading`; `store` and `http` on `domain` and `clock`.
 
 pub mod clock;
 pub mod config;

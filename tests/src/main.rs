@@ -19,3 +19,5 @@ mod pdf_corpus;
 mod pdf_samples;
 #[cfg(test)]
 mod template;
+#[cfg(test)]
+mod tidy;

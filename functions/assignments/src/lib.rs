@@ -226,7 +226,8 @@ async fn request_slots(
         .into_iter()
         .enumerate()
         .map(|(place, file)| Copy {
-            copy: CopyId::derive(at, format!("{seed}#{place}").as_bytes()),
+            // A millisecond apart, so that lists keep the order of the files.
+            copy: CopyId::derive(at.plus_millis(place), format!("{seed}#{place}").as_bytes()),
             assignment,
             file_name: file.name,
             pupil: file.pupil,

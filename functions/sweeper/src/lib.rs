@@ -5,7 +5,7 @@ mod audit;
 
 use serde::Serialize;
 use shared::clock::Clock;
-use shared::domain::copy::CopyState;
+use shared::domain::copy::{Copy, CopyState};
 use shared::domain::failure::Failure;
 use shared::domain::run::{Address, Message, ReservationState};
 use shared::domain::time::UnixMillis;
@@ -16,6 +16,10 @@ use shared::telemetry::{Metrics, Unit};
 const OUTBOX_GRACE_SECONDS: i64 = 10;
 /// Runs looked at in one sweep, oldest first.
 const RUNS_MAX: i32 = 500;
+/// A run starts within this, or its first message is sent again. Unit: seconds.
+const START_SECONDS_MAX: i64 = 120;
+/// How often the messages of waiting copies are sent again. Unit: minutes.
+const RESEND_MINUTES: u64 = 15;
 
 /// What a sweep needs.
 #[derive(Debug, Clone)]
@@ -33,7 +37,7 @@ pub struct Doors {
 pub struct Swept {
     /// Outbox groups sent.
     pub sent: u64,
-    /// Copies whose worker is gone, and whose message was sent again.
+    /// Messages sent again, because their worker is gone or the queue may have lost them.
     pub revived: u64,
     /// Runs that reached their end.
     pub finished: u64,
@@ -128,20 +132,29 @@ async fn advance(
     Ok(())
 }
 
-/// Sends the messages of copies whose lease is over again: their worker died, and the queue itself would wait
-/// out its visibility timeout. A message too many is harmless, because the lease decides.
+/// Sends again what a run is waiting for: the start of one whose preparation died, copies whose worker died, and,
+/// every quarter of an hour, every copy that still waits, whatever the queue did with its message. A message too
+/// many is harmless, because the lease decides.
 async fn revive(doors: &Doors, address: &Address, now: UnixMillis) -> Result<u64, Failure> {
-    let dead = |lease_until: Option<UnixMillis>| lease_until.is_some_and(|until| until < now);
-    let messages: Vec<Message> = doors
-        .store
-        .run_copies(address)
-        .await?
-        .into_iter()
-        .filter(|copy| copy.state == CopyState::Leased && dead(copy.lease_until))
-        .map(|copy| Message::Grade {
-            address: address.clone(),
-            copy: copy.copy,
-        })
+    let Some(record) = doors.store.run(address.assignment, address.run).await? else { return Ok(0) };
+    if !record.prepared {
+        let stalled = record.prepare_until.unwrap_or(record.run.created_at.plus_seconds(START_SECONDS_MAX));
+        let messages = if stalled < now { vec![Message::Prepare(address.clone())] } else { Vec::new() };
+        doors.queue.send(&messages).await?;
+        return Ok(messages.len() as u64);
+    }
+    let age_minutes = now.unsigned().saturating_sub(record.run.created_at.unsigned()) / 60_000;
+    let all = age_minutes > 0 && age_minutes % RESEND_MINUTES == 0;
+    let waits = |copy: &Copy| match copy.state {
+        CopyState::Leased => copy.lease_until.is_some_and(|until| until < now),
+        CopyState::Queued => all,
+        CopyState::New | CopyState::Graded | CopyState::Failed => false,
+    };
+    let copies = doors.store.run_copies(address).await?;
+    let messages: Vec<Message> = copies
+        .iter()
+        .filter(|copy| waits(copy))
+        .map(|copy| Message::Grade { address: address.clone(), copy: copy.copy })
         .collect();
     doors.queue.send(&messages).await?;
     Ok(messages.len() as u64)

@@ -147,19 +147,9 @@ async fn work<M: Model>(asking: &mut Asking<'_, M>) -> Result<Box<Charge>, Troub
     let doors = asking.doors;
     let brief = Brief::load(doors, asking.address).await?;
     let mut pages = read(asking, &brief).await?;
-    let wanted = match reading(&pages.texts) {
-        Reading::Blank => {
-            let doubts = Doubts {
-                hidden: &pages.hidden,
-                hard_to_read: &[],
-            };
-            let blank = Verified::blank(&brief.rubric, doubts);
-            return publish(asking, &brief, &pages, blank, None).await;
-        }
-        Reading::Ready => Vec::new(),
-        Reading::Transcribe(wanted) => wanted,
-    };
-    transcribe(asking, &mut pages, &wanted).await?;
+    if let Reading::Transcribe(wanted) = reading(&pages.texts) {
+        transcribe(asking, &mut pages, &wanted).await?;
+    }
 
     let roster = Roster::new(brief.assignment.roster.iter().map(String::as_str));
     let found = detect(&pages.texts, &asking.copy.file_name, &roster, &brief.rubric);

@@ -34,8 +34,8 @@ pub(crate) fn document<M>(
             json!({
                 "id": criterion.id(),
                 "label": criterion.label(),
-                "points_max": criterion.points().to_string(),
-                "points": award.and_then(|it| it.points).map(|points| points.to_string()),
+                "points_max": criterion.points().normalize().to_string(),
+                "points": award.and_then(|it| it.points).map(|points| points.normalize().to_string()),
                 "quote": award.map(|it| it.quote.as_str()),
                 "page": award.and_then(|it| it.page),
                 "feedback": award.map(|it| it.feedback.as_str()),
@@ -44,8 +44,8 @@ pub(crate) fn document<M>(
         json!({
             "id": question.id(),
             "title": question.title(),
-            "points_max": question.points().to_string(),
-            "points": verified.proposal.question_points(question.criteria()).map(|points| points.to_string()),
+            "points_max": question.points().normalize().to_string(),
+            "points": verified.proposal.question_points(question.criteria()).map(|points| points.normalize().to_string()),
             "criteria": criteria.collect::<Vec<_>>(),
         })
     });

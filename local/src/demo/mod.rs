@@ -39,6 +39,7 @@ struct Class {
 #[derive(Debug)]
 pub struct Demo {
     client: Client,
+    grader: String,
 }
 
 impl Demo {
@@ -48,7 +49,13 @@ impl Demo {
     /// No token could be made.
     pub fn of(running: &Running) -> anyhow::Result<Self> {
         let teacher = AccountId::mint(UnixMillis::new(Clock::system().now_millis()));
-        Ok(Self { client: Client::new(running.api(), running.session_token(teacher)?) })
+        Ok(Self {
+            client: Client::new(running.api(), running.session_token(teacher)?),
+            grader: match running.local_provider() {
+                Some(_) => "démo, pas une IA (le correcteur local ; prix et jetons simulés)".to_owned(),
+                None => running.provider(),
+            },
+        })
     }
 }
 
@@ -56,7 +63,8 @@ impl Demo {
 ///
 /// # Errors
 /// Anything that a teacher would not accept: a door that does not answer, a class that is not graded in time.
-pub async fn run(Demo { client }: Demo) -> anyhow::Result<Vec<Outcome>> {
+pub async fn run(Demo { client, grader }: Demo) -> anyhow::Result<Vec<Outcome>> {
+    println!("Correcteur : {grader}");
     let mut outcomes = Vec::new();
     for folder in classes()? {
         outcomes.push(mark_class(&client, &folder).await?);

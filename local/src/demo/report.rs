@@ -43,7 +43,7 @@ impl Outcome {
             let mut row = vec![shown(copy)];
             row.extend(points(result.as_ref(), self.questions().len()));
             row.push(decimal(&copy["result"]["total_on_20"]));
-            row.push(copy["result"]["charged_tokens"].as_u64().map_or("–".to_owned(), |it| it.to_string()));
+            row.push(copy["result"]["charged_tokens"].as_u64().unwrap_or(0).to_string());
             row.push(remark(copy));
             row
         });
@@ -53,7 +53,7 @@ impl Outcome {
 }
 
 fn shown(copy: &Value) -> String {
-    copy["pupil"].as_str().or(copy["name"].as_str()).unwrap_or("?").to_owned()
+    copy["pupil"].as_str().or_else(|| copy["name"].as_str()).unwrap_or("?").to_owned()
 }
 
 /// Points per question; `–` where there are none.
@@ -129,7 +129,7 @@ pub(super) fn costs(outcomes: &[Outcome]) -> String {
         }
     }
     let mut rows = vec![
-        ["Phase", "entrée", "cache écrit", "cache lu", "sortie", "invite $", "total $", "économie $", "modèle"]
+        ["Phase", "entrée", "cache écrit", "cache lu", "sortie", "entrée $", "total $", "économie $", "modèle"]
             .map(str::to_owned)
             .to_vec(),
     ];

@@ -1,6 +1,9 @@
 //! The functions: which there are, how the emulator reaches them, and the `cargo lambda watch` that runs them.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -144,12 +147,14 @@ pub(super) struct Functions {
 impl Functions {
     /// Starts `cargo lambda watch` on `port`: at most `workers` processes of each function, with `environment`.
     pub(super) async fn start(
+        folder: &Path,
         port: u16,
         workers: usize,
         reload: bool,
         environment: &BTreeMap<String, String>,
         log: &Log,
     ) -> anyhow::Result<Self> {
+        let root = project_root();
         let mut command = Command::new(installed("run", "cargo-lambda", "run")?);
         command
             .args([
@@ -164,7 +169,9 @@ impl Functions {
             .arg(workers.to_string())
             // The web app and the API share an origin, here through the app's development server.
             .arg("--disable-cors")
-            .current_dir(project_root())
+            .arg("--manifest-path")
+            .arg(root.join("Cargo.toml"))
+            .current_dir(watched_sources(folder, &root)?)
             .envs(environment);
         // It reads the same variable as the functions, and its watcher tells every step at the level `info`.
         if let Some(level) = environment.get("RUST_LOG") {
@@ -225,6 +232,23 @@ impl Functions {
     pub(super) async fn stop(self) {
         let _by_itself = self.program.stop(STOP_PATIENCE).await;
     }
+}
+
+/// A folder with nothing but links to the sources of the functions. Each process of a function watches all that
+/// is below its folder, changed or not; from the root of the project that is also `target` and `.venv`, thousands
+/// of folders, seconds of processor and a share of the kernel's watches each.
+fn watched_sources(folder: &Path, root: &Path) -> anyhow::Result<PathBuf> {
+    let sources = folder.join("sources");
+    std::fs::create_dir_all(&sources).with_context(|| format!("cannot make {}", sources.display()))?;
+    for name in ["functions", "shared"] {
+        let link = sources.join(name);
+        if let Err(error) = symlink(root.join(name), &link)
+            && error.kind() != ErrorKind::AlreadyExists
+        {
+            return Err(error).with_context(|| format!("cannot make the link {}", link.display()));
+        }
+    }
+    Ok(sources)
 }
 
 /// An event that a function answers without touching anything: a path that no route has, no message, an ordinary

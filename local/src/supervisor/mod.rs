@@ -145,7 +145,8 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let ((), (ministack, stack, environment)) = tokio::try_join!(built, deployed)?;
 
     report("the functions are compiled");
-    let functions = Functions::start(settings.ports.api, workers, reload, &environment, &log).await?;
+    let functions =
+        Functions::start(&folder, settings.ports.api, workers, reload, &environment, &log).await?;
     functions
         .warm()
         .await

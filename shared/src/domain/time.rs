@@ -34,6 +34,12 @@ impl UnixMillis {
         Self(self.0.saturating_add(seconds.saturating_mul(1000)))
     }
 
+    /// This moment, `millis` later.
+    #[must_use]
+    pub fn plus_millis(self, millis: usize) -> Self {
+        Self(self.0.saturating_add(i64::try_from(millis).unwrap_or(i64::MAX)))
+    }
+
     /// RFC 3339 in UTC, as answers show it.
     #[must_use]
     pub fn rfc3339(self) -> String {

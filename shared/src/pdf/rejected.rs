@@ -288,3 +288,59 @@ impl Stop {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Refusal, Rejected, Stop};
+    use crate::domain::Language;
+
+    #[test]
+    fn every_rejection_has_one_stable_code_and_a_sentence_in_both_languages() {
+        let cases: [(Rejected, &str); 20] = [
+            (Refusal::NotPdf.into(), "pdf-not-a-pdf"),
+            (Refusal::TooLarge { max: 52_428_800 }.into(), "pdf-too-large"),
+            (Refusal::Encrypted.into(), "pdf-encrypted"),
+            (Refusal::Truncated.into(), "pdf-truncated"),
+            (Refusal::Damaged.into(), "pdf-damaged"),
+            (
+                Refusal::PagesMissing {
+                    found: 1,
+                    declared: 2,
+                }
+                .into(),
+                "pdf-pages-missing",
+            ),
+            (Refusal::NoPages.into(), "pdf-no-pages"),
+            (
+                Refusal::TooManyPages { pages: 201, max: 200 }.into(),
+                "pdf-too-many-pages",
+            ),
+            (Refusal::TooComplex.into(), "pdf-too-complex"),
+            (Refusal::PageTooComplex { page: 7 }.into(), "pdf-page-too-complex"),
+            (Refusal::PageTooBig { page: 7 }.into(), "pdf-page-too-big"),
+            (Refusal::PictureTooBig { page: 7 }.into(), "pdf-picture-too-big"),
+            (
+                Refusal::PictureUnreadable { page: 7 }.into(),
+                "pdf-picture-unreadable",
+            ),
+            (Refusal::FontUnreadable { page: 7 }.into(), "pdf-font-unreadable"),
+            (Stop::Cpu.into(), "pdf-stopped-cpu"),
+            (Stop::Memory.into(), "pdf-stopped-memory"),
+            (Stop::Wall.into(), "pdf-stopped-wall"),
+            (Stop::Output.into(), "pdf-stopped-output"),
+            (Stop::Crash.into(), "pdf-stopped-crash"),
+            (Stop::NotStarted.into(), "pdf-not-started"),
+        ];
+        for (rejected, code) in cases {
+            let failure = rejected.failure();
+            assert_eq!(failure.code(), code);
+            let (fr, en) = (
+                failure.sentence().text(Language::Fr),
+                failure.sentence().text(Language::En),
+            );
+            assert!(fr != en && fr.ends_with('.') && en.ends_with('.'), "{fr} / {en}");
+            let names_its_page = code.contains("-page-") || code.contains("picture") || code.contains("font");
+            assert_eq!(fr.contains("page 7"), names_its_page, "{fr}");
+        }
+    }
+}

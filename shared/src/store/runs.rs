@@ -25,6 +25,9 @@ pub struct RunRecord {
     /// How many times its preparation was leased.
     #[serde(default)]
     pub prepare_epoch: u32,
+    /// Until when a worker prepares it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepare_until: Option<UnixMillis>,
     /// Whether every copy of its manifest was claimed or given back.
     #[serde(default)]
     pub prepared: bool,
@@ -44,6 +47,7 @@ impl RunRecord {
         Self {
             run,
             prepare_epoch: 0,
+            prepare_until: None,
             prepared: false,
             warm: Vec::new(),
             finished_at: None,

@@ -11,6 +11,7 @@
 
 mod faults;
 mod histories;
+mod periods;
 mod rules;
 mod world;
 

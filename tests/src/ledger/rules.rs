@@ -3,7 +3,6 @@
 use futures::future::join_all;
 use shared::domain::copy::{CopyState, EPOCHS_MAX, Lease, Resolution};
 use shared::domain::failure::CopyFailure;
-use shared::domain::quota::Period;
 use shared::domain::run::{COPIES_MAX, Message, PREFIX_RESERVE_TOKENS, ReservationState, Reserved, RunState};
 use shared::store::Extended;
 
@@ -27,9 +26,6 @@ on_both! {
     five_hundred_copies_are_one_run
     a_copy_that_needs_more_asks_before_anything_is_sent
     a_charge_never_passes_its_reservation
-    a_new_tier_never_makes_remaining_negative
-    an_old_settle_never_touches_a_new_period
-    one_grant_is_given_once
 }
 
 async fn a_thousand_reserves_at_the_edge_of_the_quota_overshoot_by_nothing(emulator: Emulator) {
@@ -412,73 +408,4 @@ async fn a_charge_never_passes_its_reservation(emulator: Emulator) {
     let posted = world.store.finish(&address, world.now()).await.unwrap().unwrap();
     assert_eq!((posted.used, posted.waste), (5_000, 2_000), "the excess is ours");
     world.check(&[address]).await;
-}
-
-async fn a_new_tier_never_makes_remaining_negative(emulator: Emulator) {
-    let world = World::new(emulator).await;
-    let copies = world.copies(2).await;
-    let address = world.started(&copies, 30_000).await;
-    let copy = world.taken(&address, copies[0], "a").await;
-    world.settle(&address, &copy, 29_000).await;
-    let regrant = async |granted, id: &str| {
-        world
-            .store
-            .regrant(world.account, &world.period, granted, id, world.now())
-            .await
-            .unwrap()
-    };
-    let lowered = regrant(10, "refund").await;
-    assert_eq!(
-        (lowered.remaining, lowered.granted),
-        (0, 60_000 + PREFIX_RESERVE_TOKENS)
-    );
-    let raised = regrant(1_200_000, "upgrade").await;
-    assert_eq!(raised.granted, 1_200_000);
-    assert_eq!(
-        regrant(5_000_000, "upgrade").await,
-        raised,
-        "the same change is made once"
-    );
-    let copy = world.taken(&address, copies[1], "b").await;
-    world.settle(&address, &copy, 1_000).await;
-    world.store.finish(&address, world.now()).await.unwrap();
-    assert_eq!(world.counter().await.remaining, 1_200_000 - 30_000);
-    world.check(&[address]).await;
-}
-
-async fn an_old_settle_never_touches_a_new_period(emulator: Emulator) {
-    let world = World::new(emulator).await;
-    let copies = world.copies(1).await;
-    let address = world.started(&copies, 5_000).await;
-    let copy = world.taken(&address, copies[0], "a").await;
-    let next = Period::parse("sub_1@1766275200").unwrap();
-    let opened = world
-        .store
-        .open_counter(world.account, &next, 1_200_000, world.now())
-        .await
-        .unwrap();
-    world.settle(&address, &copy, 2_000).await;
-    world.store.finish(&address, world.now()).await.unwrap();
-    assert_eq!(
-        world.store.counter(world.account, &next).await.unwrap(),
-        Some(opened)
-    );
-    assert_eq!(world.counter().await.used, 2_000);
-    world.check(&[address]).await;
-}
-
-async fn one_grant_is_given_once(emulator: Emulator) {
-    let world = World::new(emulator).await;
-    let open = || {
-        world
-            .store
-            .open_counter(world.account, &world.period, GRANTED, world.now())
-    };
-    let opened = join_all((0..20).map(|_| open())).await;
-    assert!(
-        opened
-            .into_iter()
-            .all(|counter| counter.unwrap().granted == GRANTED)
-    );
-    world.check(&[]).await;
 }

@@ -155,7 +155,8 @@ fn name_in_header(text: &str) -> Option<String> {
         while let Some((label, after)) = rest.split_once([':', '：']) {
             let value = value_of(after);
             match words_of(label).last().map(String::as_str) {
-                _ if value.is_empty() => {}
+                // `[nom]` is how a transcription writes a name that was painted over.
+                _ if value.is_empty() || value.starts_with('[') => {}
                 Some("nom" | "noms" | "eleve" | "name" | "surname" | "candidat" | "candidate") => {
                     last.get_or_insert(value);
                 }
