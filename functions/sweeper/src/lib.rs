@@ -136,10 +136,18 @@ async fn advance(
 /// every quarter of an hour, every copy that still waits, whatever the queue did with its message. A message too
 /// many is harmless, because the lease decides.
 async fn revive(doors: &Doors, address: &Address, now: UnixMillis) -> Result<u64, Failure> {
-    let Some(record) = doors.store.run(address.assignment, address.run).await? else { return Ok(0) };
+    let Some(record) = doors.store.run(address.assignment, address.run).await? else {
+        return Ok(0);
+    };
     if !record.prepared {
-        let stalled = record.prepare_until.unwrap_or(record.run.created_at.plus_seconds(START_SECONDS_MAX));
-        let messages = if stalled < now { vec![Message::Prepare(address.clone())] } else { Vec::new() };
+        let stalled = record
+            .prepare_until
+            .unwrap_or(record.run.created_at.plus_seconds(START_SECONDS_MAX));
+        let messages = if stalled < now {
+            vec![Message::Prepare(address.clone())]
+        } else {
+            Vec::new()
+        };
         doors.queue.send(&messages).await?;
         return Ok(messages.len() as u64);
     }
@@ -154,7 +162,10 @@ async fn revive(doors: &Doors, address: &Address, now: UnixMillis) -> Result<u64
     let messages: Vec<Message> = copies
         .iter()
         .filter(|copy| waits(copy))
-        .map(|copy| Message::Grade { address: address.clone(), copy: copy.copy })
+        .map(|copy| Message::Grade {
+            address: address.clone(),
+            copy: copy.copy,
+        })
         .collect();
     doors.queue.send(&messages).await?;
     Ok(messages.len() as u64)

@@ -17,7 +17,11 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(base: String, token: String) -> Self {
-        Self { http: reqwest::Client::new(), base, token }
+        Self {
+            http: reqwest::Client::new(),
+            base,
+            token,
+        }
     }
 
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
@@ -28,8 +32,11 @@ impl Client {
     pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         // One key a request: were it sent twice, it would be done once.
         let key = uuid::Uuid::new_v4().to_string();
-        let request =
-            self.http.post(format!("{}/api{path}", self.base)).header("idempotency-key", key).json(body);
+        let request = self
+            .http
+            .post(format!("{}/api{path}", self.base))
+            .header("idempotency-key", key)
+            .json(body);
         self.send(request, path).await
     }
 
@@ -58,11 +65,21 @@ impl Client {
             body = body.text(name.clone(), value.as_str().unwrap_or_default().to_owned());
         }
         // S3 ignores whatever comes after the file, so the file is last.
-        let file = Part::bytes(pdf).file_name("copie.pdf").mime_str("application/pdf")?;
-        let answer = self.http.post(url).multipart(body.part("file", file)).send().await?;
+        let file = Part::bytes(pdf)
+            .file_name("copie.pdf")
+            .mime_str("application/pdf")?;
+        let answer = self
+            .http
+            .post(url)
+            .multipart(body.part("file", file))
+            .send()
+            .await?;
         let status = answer.status();
         if !status.is_success() {
-            bail!("the bucket answered {status}: {}", answer.text().await.unwrap_or_default());
+            bail!(
+                "the bucket answered {status}: {}",
+                answer.text().await.unwrap_or_default()
+            );
         }
         Ok(())
     }
@@ -75,9 +92,15 @@ impl Client {
             .await
             .with_context(|| format!("no answer from {path}"))?;
         let status = answer.status();
-        let body: Value = answer.json().await.with_context(|| format!("{path} did not answer in JSON"))?;
+        let body: Value = answer
+            .json()
+            .await
+            .with_context(|| format!("{path} did not answer in JSON"))?;
         if !status.is_success() {
-            bail!("{path} answered {status}: {}", body["detail"].as_str().unwrap_or("(no detail)"));
+            bail!(
+                "{path} answered {status}: {}",
+                body["detail"].as_str().unwrap_or("(no detail)")
+            );
         }
         Ok(body)
     }

@@ -77,7 +77,8 @@ pub async fn run(Demo { client, grader }: Demo) -> anyhow::Result<Vec<Outcome>> 
     println!("{}", report::usage(&usage));
     let path = project_root().join("target/demo/results.csv");
     std::fs::create_dir_all(path.parent().unwrap_or(&path))?;
-    std::fs::write(&path, report::csv(&outcomes)).with_context(|| format!("cannot write {}", path.display()))?;
+    std::fs::write(&path, report::csv(&outcomes))
+        .with_context(|| format!("cannot write {}", path.display()))?;
     println!("\nCSV : target/demo/results.csv");
     Ok(outcomes)
 }
@@ -111,21 +112,36 @@ async fn mark_class(client: &Client, folder: &Path) -> anyhow::Result<Outcome> {
         )
         .await?;
     let assignment = text(&made, "id")?;
-    client.post(&format!("/assignments/{assignment}/rubrics"), &rubric).await?;
+    client
+        .post(&format!("/assignments/{assignment}/rubrics"), &rubric)
+        .await?;
     upload(client, &assignment, folder).await?;
-    let started = client.post(&format!("/assignments/{assignment}/runs"), &json!({})).await?;
+    let started = client
+        .post(&format!("/assignments/{assignment}/runs"), &json!({}))
+        .await?;
     let run = text(&started, "run")?;
     let copies = follow(client, &assignment, &run).await?;
-    let record = client.get(&format!("/assignments/{assignment}/runs/{run}")).await?;
+    let record = client
+        .get(&format!("/assignments/{assignment}/runs/{run}"))
+        .await?;
     let mut results = Vec::with_capacity(copies.len());
     for copy in copies {
         let graded = copy["state"] == "graded";
         let id = text(&copy, "copy")?;
         let path = format!("/assignments/{assignment}/copies/{id}/result");
-        let result = if graded { Some(client.get(&path).await?) } else { None };
+        let result = if graded {
+            Some(client.get(&path).await?)
+        } else {
+            None
+        };
         results.push((copy, result));
     }
-    Ok(Outcome { title: class.title, rubric, run: record, copies: results })
+    Ok(Outcome {
+        title: class.title,
+        rubric,
+        run: record,
+        copies: results,
+    })
 }
 
 /// Sends every PDF of the folder straight to the bucket, through the forms that the API signs.
@@ -135,18 +151,38 @@ async fn upload(client: &Client, assignment: &str, folder: &Path) -> anyhow::Res
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "pdf") {
             let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            files.push((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), bytes));
+            files.push((
+                path.file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned(),
+                bytes,
+            ));
         }
     }
     files.sort();
-    let wanted: Vec<Value> =
-        files.iter().map(|(name, bytes)| json!({ "name": name, "size_bytes": bytes.len() })).collect();
-    let slots =
-        client.post(&format!("/assignments/{assignment}/copies"), &json!({ "files": wanted })).await?;
+    let wanted: Vec<Value> = files
+        .iter()
+        .map(|(name, bytes)| json!({ "name": name, "size_bytes": bytes.len() }))
+        .collect();
+    let slots = client
+        .post(
+            &format!("/assignments/{assignment}/copies"),
+            &json!({ "files": wanted }),
+        )
+        .await?;
     let slots = slots["slots"].as_array().context("no slots in the answer")?;
-    ensure!(slots.len() == files.len(), "{} slots for {} files", slots.len(), files.len());
+    ensure!(
+        slots.len() == files.len(),
+        "{} slots for {} files",
+        slots.len(),
+        files.len()
+    );
     for (slot, (name, bytes)) in slots.iter().zip(files) {
-        client.upload(&slot["upload"], bytes).await.with_context(|| format!("cannot upload {name}"))?;
+        client
+            .upload(&slot["upload"], bytes)
+            .await
+            .with_context(|| format!("cannot upload {name}"))?;
     }
     println!("{} copies déposées", slots.len());
     Ok(())
@@ -180,5 +216,8 @@ fn read<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
 }
 
 fn text(value: &Value, field: &str) -> anyhow::Result<String> {
-    Ok(value[field].as_str().with_context(|| format!("no {field} in the answer"))?.to_owned())
+    Ok(value[field]
+        .as_str()
+        .with_context(|| format!("no {field} in the answer"))?
+        .to_owned())
 }

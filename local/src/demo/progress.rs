@@ -30,7 +30,11 @@ fn step(copy: &Value) -> (usize, &'static str) {
 
 impl Progress {
     pub(super) fn new() -> Self {
-        Self { in_place: std::io::stdout().is_terminal(), lines: 0, seen: HashMap::new() }
+        Self {
+            in_place: std::io::stdout().is_terminal(),
+            lines: 0,
+            seen: HashMap::new(),
+        }
     }
 
     /// Shows the copies as they are now.

@@ -29,8 +29,14 @@ impl Outcome {
     }
 
     fn questions(&self) -> Vec<&str> {
-        let questions = self.rubric["questions"].as_array().map(Vec::as_slice).unwrap_or_default();
-        questions.iter().filter_map(|question| question["id"].as_str()).collect()
+        let questions = self.rubric["questions"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        questions
+            .iter()
+            .filter_map(|question| question["id"].as_str())
+            .collect()
     }
 
     /// A row a copy: pupil, points per question, total, flags, tokens.
@@ -53,14 +59,21 @@ impl Outcome {
 }
 
 fn shown(copy: &Value) -> String {
-    copy["pupil"].as_str().or_else(|| copy["name"].as_str()).unwrap_or("?").to_owned()
+    copy["pupil"]
+        .as_str()
+        .or_else(|| copy["name"].as_str())
+        .unwrap_or("?")
+        .to_owned()
 }
 
 /// Points per question; `–` where there are none.
 fn points(result: Option<&Value>, count: usize) -> Vec<String> {
     let questions = result.and_then(|result| result["questions"].as_array());
     match questions {
-        Some(questions) => questions.iter().map(|question| decimal(&question["points"])).collect(),
+        Some(questions) => questions
+            .iter()
+            .map(|question| decimal(&question["points"]))
+            .collect(),
         None => vec!["–".to_owned(); count],
     }
 }
@@ -81,21 +94,33 @@ fn remark(copy: &Value) -> String {
 }
 
 fn flags(copy: &Value) -> Vec<&str> {
-    let flags = copy["result"]["flags"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let flags = copy["result"]["flags"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     flags.iter().filter_map(Value::as_str).collect()
 }
 
 /// Aligned columns; the first and the last to the left, numbers to the right.
 fn grid(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|it| it.chars().count()).max();
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|it| it.chars().count())
+            .max()
+    };
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for (number, row) in rows.iter().enumerate() {
         for (column, cell) in row.iter().enumerate() {
             let pad = " ".repeat(widths[column].saturating_sub(cell.chars().count()));
             let left = column == 0 || column + 1 == columns;
-            let (before, after) = if left { ("", pad.as_str()) } else { (pad.as_str(), "") };
+            let (before, after) = if left {
+                ("", pad.as_str())
+            } else {
+                (pad.as_str(), "")
+            };
             let _infallible = write!(text, "  {before}{cell}{after}");
         }
         text.truncate(text.trim_end().len());
@@ -120,18 +145,35 @@ pub(super) fn costs(outcomes: &[Outcome]) -> String {
         "total_cost_usd",
         "cached_savings_usd",
     ];
-    for line in outcomes.iter().filter_map(|outcome| outcome.run["cost"].as_array()).flatten() {
+    for line in outcomes
+        .iter()
+        .filter_map(|outcome| outcome.run["cost"].as_array())
+        .flatten()
+    {
         let name = |field: &str| line[field].as_str().unwrap_or_default().to_owned();
         let sum = sums.entry((name("phase"), name("model"))).or_default();
         for (sum, field) in sum.iter_mut().zip(FIELDS) {
             // Shown only: the ledger's own sums are integers.
-            *sum += line[field].as_f64().or_else(|| line[field].as_str()?.parse().ok()).unwrap_or(0.0);
+            *sum += line[field]
+                .as_f64()
+                .or_else(|| line[field].as_str()?.parse().ok())
+                .unwrap_or(0.0);
         }
     }
     let mut rows = vec![
-        ["Phase", "entrée", "cache écrit", "cache lu", "sortie", "entrée $", "total $", "économie $", "modèle"]
-            .map(str::to_owned)
-            .to_vec(),
+        [
+            "Phase",
+            "entrée",
+            "cache écrit",
+            "cache lu",
+            "sortie",
+            "entrée $",
+            "total $",
+            "économie $",
+            "modèle",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
     ];
     for ((phase, model), sum) in sums {
         let mut row = vec![phase];
@@ -158,29 +200,46 @@ pub(super) fn usage(usage: &Value) -> String {
 
 /// One row a copy, in the form that French gradebooks read.
 pub(super) fn csv(outcomes: &[Outcome]) -> String {
-    let questions = outcomes.iter().map(|outcome| outcome.questions().len()).max().unwrap_or(0);
-    let mut header: Vec<Cell> = ["Devoir", "Élève", "Fichier", "État", "Note /20"].map(Cell::from).to_vec();
+    let questions = outcomes
+        .iter()
+        .map(|outcome| outcome.questions().len())
+        .max()
+        .unwrap_or(0);
+    let mut header: Vec<Cell> = ["Devoir", "Élève", "Fichier", "État", "Note /20"]
+        .map(Cell::from)
+        .to_vec();
     header.extend((1..=questions).map(|number| Cell::from(format!("Q{number}"))));
     header.extend(["Signalements", "Jetons", "Détail"].map(Cell::from));
     let mut rows = vec![header];
     for outcome in outcomes {
         for (copy, result) in &outcome.copies {
             let text = |value: &Value| Cell::from(value.as_str().unwrap_or_default().to_owned());
-            let number = |value: &Value| match value.as_str().and_then(|it| it.parse::<rust_decimal::Decimal>().ok()) {
+            let number = |value: &Value| match value
+                .as_str()
+                .and_then(|it| it.parse::<rust_decimal::Decimal>().ok())
+            {
                 Some(number) => Cell::from(number),
                 None => Cell::Empty,
             };
             let state = match copy["state"].as_str() {
-                Some("graded") if result.as_ref().is_some_and(|it| it["mark"]["state"] == "graded") => "proposition",
+                Some("graded") if result.as_ref().is_some_and(|it| it["mark"]["state"] == "graded") => {
+                    "proposition"
+                }
                 Some("graded") => "non notée",
                 _ => "échec",
             };
-            let mut row =
-                vec![Cell::from(outcome.title.clone()), text(&copy["pupil"]), text(&copy["name"]), Cell::from(state)];
+            let mut row = vec![
+                Cell::from(outcome.title.clone()),
+                text(&copy["pupil"]),
+                text(&copy["name"]),
+                Cell::from(state),
+            ];
             row.push(number(&copy["result"]["total_on_20"]));
             let by_question = result.as_ref().and_then(|result| result["questions"].as_array());
             let by_question = by_question.map(Vec::as_slice).unwrap_or_default();
-            row.extend((0..questions).map(|place| number(&by_question.get(place).unwrap_or(&Value::Null)["points"])));
+            row.extend(
+                (0..questions).map(|place| number(&by_question.get(place).unwrap_or(&Value::Null)["points"])),
+            );
             row.push(Cell::from(flags(copy).join(", ")));
             row.push(Cell::from(copy["result"]["charged_tokens"].as_u64().unwrap_or(0)));
             row.push(text(&copy["failure"]["detail"]));

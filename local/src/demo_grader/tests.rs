@@ -173,6 +173,7 @@ async fn a_grading_prompt_is_answered_in_the_shape_that_it_asks_for() {
         subject: "SVT",
         level: "3e",
         language: Language::Fr,
+        statement: None,
         rubric: &rubric,
     };
     for text in [

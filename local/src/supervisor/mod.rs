@@ -47,6 +47,8 @@ const SESSION_KEY_SECRET: &str = "corrigeuse/local/session-key";
 const MODEL_KEY_SECRET: &str = "corrigeuse/local/model-key";
 /// What the local provider takes for a key; it asks for one, as a real one does.
 const LOCAL_MODEL_KEY: &str = "local";
+/// The local provider's model, as the price table names it.
+const DEMO_MODEL: &str = "demo-pas-une-ia";
 /// The tag of the stack that tells what it was deployed from.
 const FINGERPRINT: &str = "corrigeuse:fingerprint";
 /// How often the programs are looked at.
@@ -129,11 +131,13 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         None
     };
 
+    // The emulator keeps its queues by their URLs, so what it keeps belongs to its port.
+    let state = folder.join(format!("aws-{}", settings.ports.aws));
     // The compiler and the emulator do not wait for each other.
     let built = functions::build(&log);
     let deployed = async {
         let ministack =
-            Ministack::kept(settings.ports.aws, &folder, &functions::forwarding(&api), &log).await?;
+            Ministack::kept(settings.ports.aws, &state, &functions::forwarding(&api), &log).await?;
         report("the emulator of AWS answers");
         let endpoint = ministack.endpoint().to_owned();
         keep_secrets(&endpoint, &session_key, &settings.provider).await?;
@@ -262,6 +266,10 @@ fn parameters(settings: &Settings) -> BTreeMap<&'static str, String> {
         ("ModelKeySecret", MODEL_KEY_SECRET.to_owned()),
         ("ModelBaseUrl", base_url),
     ]);
+    if settings.provider == Provider::Local {
+        // Records and costs say who answered: the demo grader, never a real model.
+        parameters.extend([("ModelProvider", "local".to_owned()), ("Model", DEMO_MODEL.to_owned())]);
+    }
     parameters
 }
 

@@ -108,7 +108,7 @@ pub async fn edge(State(clock): State<Clock>, mut request: Request, next: Next) 
             raised.as_ref().map(|raised| &*raised.0),
             response.status(),
             milliseconds,
-        )
+        );
     });
     if let Some(Raised(failure)) = raised {
         response = problem(&failure, language, &correlation);

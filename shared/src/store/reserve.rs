@@ -80,9 +80,8 @@ impl Store {
     ) -> Result<Places, Failure> {
         let run = request.run;
         let amount = request.amount();
-        let idempotency = match request.idempotency {
-            None => None,
-            Some((key, body)) => Some(writes.create(
+        let idempotency = request.idempotency.map(|(key, body)| {
+            writes.create(
                 &keys::idempotency(run.account, "run", key),
                 values([
                     ("body", s(body)),
@@ -92,8 +91,8 @@ impl Store {
                         n(run.created_at.plus_seconds(IDEMPOTENCY_SECONDS).get() / 1000),
                     ),
                 ]),
-            )),
-        };
+            )
+        });
         let operation = Operation::Reserve(run.run);
         let reservation = writes.create(
             &keys::reservation(run.account, &run.period, run.run),

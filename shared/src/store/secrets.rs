@@ -10,12 +10,15 @@ use crate::domain::failure::{Failure, Internal};
 
 const KEEP_MILLIS: i64 = 300_000;
 
+/// By name: when it was read, and what it held.
+type Kept = HashMap<String, (i64, Arc<str>)>;
+
 /// Reads and keeps secrets. They are never logged: this has no `Debug` that shows one.
 #[derive(Clone)]
 pub struct Secrets {
     client: Client,
     clock: Clock,
-    kept: Arc<Mutex<HashMap<String, (i64, Arc<str>)>>>,
+    kept: Arc<Mutex<Kept>>,
 }
 
 impl std::fmt::Debug for Secrets {
