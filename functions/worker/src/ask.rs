@@ -213,7 +213,10 @@ impl<M: Model> Asking<'_, M> {
     }
 
     fn refused(&mut self, failure: &ModelFailure) -> Trouble {
-        const RETRY_SECONDS: i64 = 20;
+        // 20 s, 1 min, 3 min, 9 min, 15 min: an outage of half an hour fails nothing.
+        const FIRST_SECONDS: i64 = 20;
+        const LONGEST_SECONDS: i64 = 900;
+        let grown = FIRST_SECONDS.saturating_mul(3_i64.saturating_pow(self.copy.epoch.saturating_sub(1)));
         tracing::warn!(cause = %failure, "the model did not answer");
         self.waste_tokens += failure.billed.map_or(0, |usage| usage.charged_tokens());
         let reason = copy_failure(&failure.reason);
@@ -224,10 +227,10 @@ impl<M: Model> Asking<'_, M> {
             Reason::RateLimited {
                 retry_after: Some(wait),
             } => i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
-            _ => RETRY_SECONDS,
+            _ => grown,
         };
         Trouble::Later {
-            seconds: asked.max(1),
+            seconds: asked.clamp(1, LONGEST_SECONDS),
             failure: reason,
         }
     }

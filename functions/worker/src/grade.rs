@@ -26,7 +26,9 @@ use crate::{Doors, Next, RETRY_SECONDS};
 
 /// Long enough to read handwriting, and one page stays within the promise of 3,300 tokens. Unit: pixels.
 const PAGE_LONG_SIDE_PX: u16 = 1_280;
-/// What is left of a lease for storing and settling. Unit: seconds.
+/// Lambda ends a worker after this, whatever its lease says. Unit: seconds.
+const WORKER_SECONDS_MAX: i64 = 300;
+/// What is left of it for storing and settling. Unit: seconds.
 const SETTLE_SECONDS: i64 = 45;
 
 pub(crate) async fn grade<M: Model>(
@@ -57,7 +59,8 @@ pub(crate) async fn grade<M: Model>(
         doors.store.finish(address, started).await?;
         return Ok(Next::Done);
     }
-    let seconds = u64::try_from((doors.lease_seconds - SETTLE_SECONDS).max(1)).unwrap_or(1);
+    let held = doors.lease_seconds.min(WORKER_SECONDS_MAX);
+    let seconds = u64::try_from((held - SETTLE_SECONDS).max(1)).unwrap_or(1);
     let mut asking = Asking {
         doors,
         model,
@@ -71,7 +74,7 @@ pub(crate) async fn grade<M: Model>(
     };
     let worked = work(&mut asking).await;
     let (used, waste) = (asking.used_tokens(), asking.waste_tokens);
-    let next = end(doors, address, &copy, worked, used, waste).await?;
+    let (next, waste) = end(doors, address, &copy, worked, used, waste).await?;
     let now = doors.now();
     Metrics::of("worker")
         .with("run", address.run)
@@ -87,7 +90,7 @@ pub(crate) async fn grade<M: Model>(
     Ok(next)
 }
 
-/// Resolves the copy, or lets it come back.
+/// Resolves the copy, or lets it come back. Tells what was paid in vain too.
 async fn end(
     doors: &Doors,
     address: &Address,
@@ -95,26 +98,30 @@ async fn end(
     worked: Result<Box<Charge>, Trouble>,
     used_tokens: u64,
     waste_tokens: u64,
-) -> Result<Next, Failure> {
+) -> Result<(Next, u64), Failure> {
     let now = doors.now();
     let last_lease = copy.epoch >= EPOCHS_MAX;
     // What was paid for a copy that fails is ours.
     let waste = used_tokens.saturating_add(waste_tokens);
-    let resolution = match worked {
-        Ok(charge) => doors.store.settle(address, copy, &charge, now).await?,
-        Err(Trouble::Copy(failure)) => doors.store.void(address, copy, &failure, waste, now).await?,
+    let (resolution, waste) = match worked {
+        Ok(charge) => {
+            let excess = used_tokens.saturating_sub(copy.reserved_tokens);
+            let settled = doors.store.settle(address, copy, &charge, now).await?;
+            let lost = if settled == Resolution::Fenced { waste } else { waste_tokens.saturating_add(excess) };
+            (settled, lost)
+        }
+        Err(Trouble::Copy(failure)) => (doors.store.void(address, copy, &failure, waste, now).await?, waste),
         Err(Trouble::Later { failure, .. }) if last_lease => {
-            doors.store.void(address, copy, &failure, waste, now).await?
+            (doors.store.void(address, copy, &failure, waste, now).await?, waste)
         }
         Err(Trouble::Ours(_)) if last_lease => {
-            doors
-                .store
-                .void(address, copy, &CopyFailure::attempts_exhausted(), waste, now)
-                .await?
+            let failure = CopyFailure::attempts_exhausted();
+            (doors.store.void(address, copy, &failure, waste, now).await?, waste)
         }
         Err(Trouble::Later { seconds, .. }) => {
             doors.store.release(address, copy).await?;
-            return Ok(Next::Later(seconds));
+            // The answers that were used are kept for the next lease; only the others were in vain.
+            return Ok((Next::Later(seconds), waste_tokens));
         }
         Err(Trouble::Ours(failure)) => {
             let cause = match &failure {
@@ -123,16 +130,16 @@ async fn end(
             };
             tracing::error!(cause, "a copy's step failed; it comes back");
             doors.store.release(address, copy).await?;
-            return Ok(Next::Later(RETRY_SECONDS));
+            return Ok((Next::Later(RETRY_SECONDS), waste_tokens));
         }
-        Err(Trouble::Fenced) => Resolution::Fenced,
+        Err(Trouble::Fenced) => (Resolution::Fenced, waste),
     };
     if resolution == Resolution::Fenced {
         tracing::warn!(waste_tokens = waste, "another worker took the copy over");
-        return Ok(Next::Done);
+        return Ok((Next::Done, waste));
     }
     doors.store.finish(address, now).await?;
-    Ok(Next::Done)
+    Ok((Next::Done, waste))
 }
 
 /// The copy's pages as the pipeline takes them.

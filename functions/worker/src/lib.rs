@@ -21,7 +21,7 @@ use shared::pdf::Reader;
 use shared::store::{Objects, Queue, Store};
 use tracing::Instrument;
 
-pub use models::{Models, NoModel};
+pub use models::{Models, NoKey, NoModel};
 
 /// The longest that a message is sent back for. Unit: seconds.
 const LATER_SECONDS_MAX: i64 = 900;
@@ -119,7 +119,7 @@ async fn one<M: Model>(doors: &Doors, model: &M, message: &SqsMessage) -> Next {
                 .await
         }
         Message::Grade { address, copy } => {
-            let span = tracing::info_span!(parent: &span, "copy", copy = %copy);
+            let span = tracing::info_span!(parent: &span, "copy", copy = %copy, correlation = %address.correlation, run = %address.run);
             grade::grade(doors, model, address, *copy).instrument(span).await
         }
     };

@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use shared::domain::failure::Failure;
-use shared::llm::{Anthropic, ApiKey, Settings, SettingsError};
+use shared::grading::Prompt;
+use shared::llm::{Anthropic, Answer, ApiKey, Model, ModelFailure, Reason, Receipt, Settings, SettingsError};
 use shared::store::Secrets;
+use tokio::time::Instant;
 
 /// Makes the client, with the key as it is now.
 #[derive(Debug)]
@@ -67,5 +69,31 @@ impl Models {
         );
         *kept = Some((key, client.clone()));
         Ok(client)
+    }
+}
+
+/// What stands in for a model when there is no key for one: every call fails as an account that is refused.
+#[derive(Debug, Clone, Copy)]
+pub struct NoKey;
+
+impl NoKey {
+    const fn failure() -> ModelFailure {
+        ModelFailure {
+            reason: Reason::Unauthorized,
+            billed: None,
+            attempts: 0,
+            unknown_calls: 0,
+            request_id: None,
+        }
+    }
+}
+
+impl Model for NoKey {
+    async fn answer(&self, _: &Prompt, _: Instant) -> Result<Answer, ModelFailure> {
+        Err(Self::failure())
+    }
+
+    async fn warm(&self, _: &Prompt, _: Instant) -> Result<Receipt, ModelFailure> {
+        Err(Self::failure())
     }
 }

@@ -18,7 +18,6 @@ use crate::{Doors, Next};
 
 /// The warm-up is worth waiting for, not more.
 const WARM_UP_MAX: Duration = Duration::from_secs(60);
-const BUSY_SECONDS: i64 = 30;
 
 /// What every copy of a run is graded with.
 pub(crate) struct Brief {
@@ -73,30 +72,37 @@ impl Brief {
 
 pub(crate) async fn prepare<M: Model>(doors: &Doors, model: &M, address: &Address) -> Result<Next, Failure> {
     let now = doors.now();
-    match doors
-        .store
-        .lease_preparation(address, now, now.plus_seconds(doors.lease_seconds))
-        .await?
-    {
-        Preparation::Taken(_) => {}
-        Preparation::Busy => return Ok(Next::Later(BUSY_SECONDS)),
+    let until = now.plus_seconds(doors.lease_seconds);
+    let record = match doors.store.lease_preparation(address, now, until).await? {
+        Preparation::Taken(record) => record,
+        Preparation::Busy(until) => return Ok(Next::Later((until.get() - now.get()) / 1000 + 1)),
+        Preparation::Exhausted => {
+            doors.store.expire(address, now).await?;
+            return Ok(Next::Done);
+        }
         Preparation::Gone => return Ok(Next::Done),
-    }
-    let Some(reservation) = doors.store.reservation(address).await? else {
-        return Ok(Next::Done);
     };
+    let done = hand_out(doors, model, address).await;
+    if done.is_err() {
+        doors.store.release_preparation(&record).await?;
+    }
+    done.map(|()| Next::Done)
+}
+
+async fn hand_out<M: Model>(doors: &Doors, model: &M, address: &Address) -> Result<(), Failure> {
+    let Some(reservation) = doors.store.reservation(address).await? else { return Ok(()) };
     if reservation.state != ReservationState::Pending {
-        return Ok(Next::Done);
+        return Ok(());
     }
     if reservation.stop {
-        doors.store.stop(address, now).await?;
-        return Ok(Next::Done);
+        doors.store.stop(address, doors.now()).await?;
+        return Ok(());
     }
     let brief = Brief::load(doors, address).await?;
     warm_up(doors, model, address, &brief).await?;
     let Some(pending) = doors.store.claim_copies(address, doors.now()).await? else {
         doors.store.stop(address, doors.now()).await?;
-        return Ok(Next::Done);
+        return Ok(());
     };
     for group in &pending {
         if doors.store.relay(&doors.queue, group).await.is_err() {
@@ -105,7 +111,7 @@ pub(crate) async fn prepare<M: Model>(doors: &Doors, model: &M, address: &Addres
     }
     // A run whose copies another run had is over at once.
     doors.store.finish(address, doors.now()).await?;
-    Ok(Next::Done)
+    Ok(())
 }
 
 /// A warm-up that fails costs money, not correctness: the copies then pay for the prefix themselves, and what

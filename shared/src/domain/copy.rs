@@ -116,7 +116,7 @@ pub struct Copy {
 }
 
 /// Leases of one copy in one run; with the calls of one lease bounded, so are its model calls (I6).
-pub const EPOCHS_MAX: u32 = 4;
+pub const EPOCHS_MAX: u32 = 6;
 
 /// What asking for a copy's lease came to.
 #[derive(Debug, Clone, PartialEq)]

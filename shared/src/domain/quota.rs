@@ -235,16 +235,19 @@ impl Counter {
 
 /// What one copy reserves at the start of its run, before anyone has opened its PDF. Unit: tokens.
 ///
-/// A typed copy of two pages costs about 2,400; a scan about 3,300 a page and weighs some 250 KB a page.
-/// The estimate is generous, because what is not used comes back; a copy that needs more (thirty typed pages
-/// in a small file) asks for it when its pages are known, before anything is sent.
+/// It covers the upper bounds of the calls, not their averages: a full two-page typed copy is bounded at about
+/// 6,100 (a token a byte, and the longest answer allowed), a scanned page at 6,500 more. A typed PDF weighs tens
+/// of kilobytes, a scan 100 and more a page. What is not used comes back; a copy that needs more (thirty typed
+/// pages in a small file) asks for it when its pages are known, before anything is sent.
 #[must_use]
 pub fn copy_estimate_tokens(size_bytes: u64) -> u64 {
-    const BASE_TOKENS: u64 = 5_000;
-    const SCANNED_PAGE_TOKENS: u64 = 5_000;
-    const SCANNED_PAGE_BYTES: u64 = 250_000;
+    const BASE_TOKENS: u64 = 6_500;
+    const SCAN_BYTES_MIN: u64 = 100_000;
+    const SCANNED_PAGE_TOKENS: u64 = 6_500;
+    const SCANNED_PAGE_BYTES: u64 = 200_000;
     const PAGES_MAX: u64 = 200;
-    BASE_TOKENS + SCANNED_PAGE_TOKENS * (size_bytes / SCANNED_PAGE_BYTES).min(PAGES_MAX)
+    let pages = if size_bytes < SCAN_BYTES_MIN { 0 } else { size_bytes.div_ceil(SCANNED_PAGE_BYTES) };
+    BASE_TOKENS + SCANNED_PAGE_TOKENS * pages.min(PAGES_MAX)
 }
 
 /// How many of the estimates, taken in order, fit into `remaining` beside `fixed` tokens for the run itself.
@@ -301,6 +304,19 @@ mod tests {
             let after = counter.regrant(granted).map_or(Some(counter), |entry| counter.after(entry)).unwrap();
             prop_assert!(after.is_whole());
             prop_assert_eq!(after.granted, granted.max(used + reserved));
+        }
+    }
+
+    #[test]
+    fn a_copy_is_estimated_by_the_pages_that_its_size_can_hold() {
+        for (size_bytes, tokens) in [
+            (0, 6_500),
+            (45_000, 6_500),
+            (130_000, 13_000),
+            (270_000, 19_500),
+            (u64::MAX, 6_500 * 201),
+        ] {
+            assert_eq!(copy_estimate_tokens(size_bytes), tokens, "{size_bytes}");
         }
     }
 

@@ -9,9 +9,9 @@ use super::time::UnixMillis;
 /// Copies in one run, at most.
 pub const COPIES_MAX: usize = 500;
 
-/// Tokens that a run reserves beside its copies', for the one call that warms the cache and for a barème that
-/// has to be written to the cache again when a run outlives it. Unit: tokens.
-pub const PREFIX_RESERVE_TOKENS: u64 = 12_000;
+/// Tokens that a run reserves beside its copies', for the one call that warms the cache: instructions and a long
+/// barème. A longer one's excess is ours. Unit: tokens.
+pub const PREFIX_RESERVE_TOKENS: u64 = 5_000;
 
 /// What a run was asked to do; it never changes. Kept, so that a mark can be explained a year later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

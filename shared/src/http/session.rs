@@ -83,9 +83,11 @@ impl Sessions {
         rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         // The moment is the injected clock's, below.
         rules.validate_exp = false;
+        let mut keys = 0;
         for pem in public_keys(&pems).take(KEYS_MAX) {
-            let key = DecodingKey::from_ec_pem(pem.as_bytes())
-                .map_err(|error| Failure::Internal(Internal::new(format!("session key: {error}"))))?;
+            // A key that cannot be read must not keep the others from being tried.
+            let Ok(key) = DecodingKey::from_ec_pem(pem.as_bytes()) else { continue };
+            keys += 1;
             let Ok(token) = jsonwebtoken::decode::<Claims>(token, &key, &rules) else {
                 continue;
             };
@@ -97,6 +99,9 @@ impl Sessions {
                 return Err(forged);
             }
             return Ok(token.claims.sub);
+        }
+        if keys == 0 {
+            return Err(Failure::Internal(Internal::new("no session key can be read")));
         }
         Err(forged)
     }

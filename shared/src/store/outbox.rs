@@ -116,7 +116,11 @@ impl Store {
                 .await
                 .map_err(|error| failed("Query outbox", &error))?;
             for item in found.items.unwrap_or_default() {
-                groups.push(read("outbox", item)?);
+                // One that cannot be read must not keep the others from being sent.
+                match read("outbox", item) {
+                    Ok(group) => groups.push(group),
+                    Err(_) => tracing::error!(shard, "an outbox item that is not ours"),
+                }
             }
         }
         Ok(groups)

@@ -5,9 +5,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
 use super::assignments::Created;
-use super::expression::{Item, n, names, values};
+use super::expression::{Change, Item, Writes, n, names, values};
 use super::keys;
 use super::pages::{Cursor, Page, Range, item, read};
+use super::transact::Committed;
 use super::{Store, failed, unreadable};
 use crate::domain::copy::{Copy, EPOCHS_MAX};
 use crate::domain::failure::Failure;
@@ -62,7 +63,9 @@ pub enum Preparation {
     /// It is ours; the record carries the new epoch.
     Taken(Box<RunRecord>),
     /// Another worker prepares it until then.
-    Busy,
+    Busy(UnixMillis),
+    /// It was tried too often, and must end.
+    Exhausted,
     /// It is prepared, or there is no such run.
     Gone,
 }
@@ -228,13 +231,30 @@ impl Store {
                 output.attributes.unwrap_or_default(),
             )?))),
             Err(error) if is_refused(&error) => match self.run(address.assignment, address.run).await? {
-                Some(record) if !record.prepared && record.prepare_epoch < EPOCHS_MAX => {
-                    Ok(Preparation::Busy)
-                }
+                Some(record) if !record.prepared => match record.prepare_until {
+                    Some(until) if until >= now => Ok(Preparation::Busy(until)),
+                    _ => Ok(Preparation::Exhausted),
+                },
                 Some(_) | None => Ok(Preparation::Gone),
             },
             Err(error) => Err(failed("lease preparation", &error)),
         }
+    }
+
+    /// Gives the lease of a run's preparation back after a failure. `false` when another worker has it.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is; the lease then ends by itself.
+    pub async fn release_preparation(&self, record: &RunRecord) -> Result<bool, Failure> {
+        let run = &record.run;
+        let mut writes = Writes::new(&self.table);
+        writes.change(Change {
+            key: keys::run(run.assignment, run.run),
+            change: "REMOVE #prepare_until",
+            condition: "#prepare_epoch = :epoch",
+            values: values([(":epoch", n(record.prepare_epoch))]),
+        });
+        Ok(matches!(self.commit("release preparation", writes).await?, Committed::Yes))
     }
 
     /// What a run spent: its warm-up and its copies' sums.
