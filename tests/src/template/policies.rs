@@ -88,7 +88,7 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
     ("worker", &["dynamodb:ConditionCheckItem"], "Table"),
     ("worker", &["s3:GetObject"], "Uploads/copies/*"),
     ("worker", &["s3:GetObject", "s3:PutObject"], "Uploads/replies/*"),
-    ("worker", &["s3:GetObject", "s3:PutObject"], "Uploads/results/*"),
+    ("worker", &["s3:PutObject"], "Uploads/results/*"),
     ("worker", &["s3:ListBucket"], "Uploads"),
     ("worker", &["kms:Decrypt", "kms:GenerateDataKey"], "CopiesKey"),
     (
