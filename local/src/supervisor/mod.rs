@@ -268,7 +268,10 @@ fn parameters(settings: &Settings) -> BTreeMap<&'static str, String> {
     ]);
     if settings.provider == Provider::Local {
         // Records and costs say who answered: the demo grader, never a real model.
-        parameters.extend([("ModelProvider", "local".to_owned()), ("Model", DEMO_MODEL.to_owned())]);
+        parameters.extend([
+            ("ModelProvider", "local".to_owned()),
+            ("Model", DEMO_MODEL.to_owned()),
+        ]);
     }
     parameters
 }
