@@ -107,16 +107,27 @@ async fn end(
         Ok(charge) => {
             let excess = used_tokens.saturating_sub(copy.reserved_tokens);
             let settled = doors.store.settle(address, copy, &charge, now).await?;
-            let lost = if settled == Resolution::Fenced { waste } else { waste_tokens.saturating_add(excess) };
+            let lost = if settled == Resolution::Fenced {
+                waste
+            } else {
+                waste_tokens.saturating_add(excess)
+            };
             (settled, lost)
         }
-        Err(Trouble::Copy(failure)) => (doors.store.void(address, copy, &failure, waste, now).await?, waste),
-        Err(Trouble::Later { failure, .. }) if last_lease => {
-            (doors.store.void(address, copy, &failure, waste, now).await?, waste)
-        }
+        Err(Trouble::Copy(failure)) => (
+            doors.store.void(address, copy, &failure, waste, now).await?,
+            waste,
+        ),
+        Err(Trouble::Later { failure, .. }) if last_lease => (
+            doors.store.void(address, copy, &failure, waste, now).await?,
+            waste,
+        ),
         Err(Trouble::Ours(_)) if last_lease => {
             let failure = CopyFailure::attempts_exhausted();
-            (doors.store.void(address, copy, &failure, waste, now).await?, waste)
+            (
+                doors.store.void(address, copy, &failure, waste, now).await?,
+                waste,
+            )
         }
         Err(Trouble::Later { seconds, .. }) => {
             doors.store.release(address, copy).await?;

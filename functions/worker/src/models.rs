@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use shared::domain::failure::Failure;
 use shared::grading::Prompt;
-use shared::llm::{Anthropic, Answer, ApiKey, Model, ModelFailure, Reason, Receipt, Settings, SettingsError};
+use shared::llm::{Answer, Anthropic, ApiKey, Model, ModelFailure, Reason, Receipt, Settings, SettingsError};
 use shared::store::Secrets;
 use tokio::time::Instant;
 

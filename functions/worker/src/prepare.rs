@@ -90,7 +90,9 @@ pub(crate) async fn prepare<M: Model>(doors: &Doors, model: &M, address: &Addres
 }
 
 async fn hand_out<M: Model>(doors: &Doors, model: &M, address: &Address) -> Result<(), Failure> {
-    let Some(reservation) = doors.store.reservation(address).await? else { return Ok(()) };
+    let Some(reservation) = doors.store.reservation(address).await? else {
+        return Ok(());
+    };
     if reservation.state != ReservationState::Pending {
         return Ok(());
     }

@@ -246,7 +246,11 @@ pub fn copy_estimate_tokens(size_bytes: u64) -> u64 {
     const SCANNED_PAGE_TOKENS: u64 = 6_500;
     const SCANNED_PAGE_BYTES: u64 = 200_000;
     const PAGES_MAX: u64 = 200;
-    let pages = if size_bytes < SCAN_BYTES_MIN { 0 } else { size_bytes.div_ceil(SCANNED_PAGE_BYTES) };
+    let pages = if size_bytes < SCAN_BYTES_MIN {
+        0
+    } else {
+        size_bytes.div_ceil(SCANNED_PAGE_BYTES)
+    };
     BASE_TOKENS + SCANNED_PAGE_TOKENS * pages.min(PAGES_MAX)
 }
 

@@ -86,7 +86,9 @@ impl Sessions {
         let mut keys = 0;
         for pem in public_keys(&pems).take(KEYS_MAX) {
             // A key that cannot be read must not keep the others from being tried.
-            let Ok(key) = DecodingKey::from_ec_pem(pem.as_bytes()) else { continue };
+            let Ok(key) = DecodingKey::from_ec_pem(pem.as_bytes()) else {
+                continue;
+            };
             keys += 1;
             let Ok(token) = jsonwebtoken::decode::<Claims>(token, &key, &rules) else {
                 continue;

@@ -254,7 +254,10 @@ impl Store {
             condition: "#prepare_epoch = :epoch",
             values: values([(":epoch", n(record.prepare_epoch))]),
         });
-        Ok(matches!(self.commit("release preparation", writes).await?, Committed::Yes))
+        Ok(matches!(
+            self.commit("release preparation", writes).await?,
+            Committed::Yes
+        ))
     }
 
     /// What a run spent: its warm-up and its copies' sums.

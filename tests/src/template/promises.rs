@@ -111,7 +111,9 @@ fn work_is_given_out_one_copy_at_a_time_and_is_never_lost_silently() {
     let template = Template::read();
     let queue = &template.resource("WorkQueue").properties;
     let visibility = queue["VisibilityTimeout"].as_u64().unwrap();
-    let longest = template.resource("WorkerFunction").properties["Timeout"].as_u64().unwrap();
+    let longest = template.resource("Worker").properties["Timeout"]
+        .as_u64()
+        .unwrap();
     assert!(
         visibility >= 6 * longest,
         "Lambda asks for six times the function's timeout"
