@@ -151,15 +151,17 @@ impl House {
         let copies = teacher.slots(&assignment, &job.files).await?;
         for (copy, (_, pdf)) in copies.iter().zip(&job.files) {
             self.objects()
-                .put(&copy_key(assignment.parse()?, *copy), "application/pdf", pdf.to_vec())
+                .put(
+                    &copy_key(assignment.parse()?, *copy),
+                    "application/pdf",
+                    pdf.to_vec(),
+                )
                 .await
                 .map_err(failed)?;
         }
         let started = Instant::now();
         let path = format!("/api/assignments/{assignment}/runs");
-        let run: RunId = teacher
-            .post(&teacher.grade, &path, &json!({}))
-            .await?["run"]
+        let run: RunId = teacher.post(&teacher.grade, &path, &json!({})).await?["run"]
             .as_str()
             .context("no run")?
             .parse()?;
@@ -321,7 +323,9 @@ impl Teacher {
         if let Some(fields) = assignment.as_object_mut() {
             fields.remove("class");
         }
-        let made = self.post(&self.assignments, "/api/assignments", &assignment).await?;
+        let made = self
+            .post(&self.assignments, "/api/assignments", &assignment)
+            .await?;
         let id = made["id"].as_str().context("no id")?.to_owned();
         let path = format!("/api/assignments/{id}/rubrics");
         self.post(&self.assignments, &path, &read("rubric.json")?).await?;
@@ -334,9 +338,13 @@ impl Teacher {
             .map(|(name, pdf)| json!({ "name": name, "size_bytes": pdf.len() }))
             .collect();
         let path = format!("/api/assignments/{assignment}/copies");
-        let made = self.post(&self.assignments, &path, &json!({ "files": wanted })).await?;
+        let made = self
+            .post(&self.assignments, &path, &json!({ "files": wanted }))
+            .await?;
         let slots = made["slots"].as_array().context("no slots")?;
-        let ids = slots.iter().map(|slot| Ok(slot["copy"].as_str().context("no copy")?.parse()?));
+        let ids = slots
+            .iter()
+            .map(|slot| Ok(slot["copy"].as_str().context("no copy")?.parse()?));
         ids.collect()
     }
 
@@ -349,7 +357,11 @@ impl Teacher {
         let answer = door.clone().oneshot(request).await?;
         let status = answer.status();
         let bytes = answer.into_body().collect().await?.to_bytes();
-        ensure!(status.is_success(), "{path} answered {status}: {}", String::from_utf8_lossy(&bytes));
+        ensure!(
+            status.is_success(),
+            "{path} answered {status}: {}",
+            String::from_utf8_lossy(&bytes)
+        );
         Ok(serde_json::from_slice(&bytes)?)
     }
 }
@@ -371,7 +383,10 @@ fn failed(failure: shared::domain::failure::Failure) -> anyhow::Error {
 /// The table with the keys of `template.yaml`.
 async fn create_table(config: &SdkConfig) -> anyhow::Result<()> {
     let key = |name: &str, kind: KeyType| {
-        KeySchemaElement::builder().attribute_name(name).key_type(kind).build()
+        KeySchemaElement::builder()
+            .attribute_name(name)
+            .key_type(kind)
+            .build()
     };
     let text = |name: &str| {
         AttributeDefinition::builder()
@@ -383,10 +398,16 @@ async fn create_table(config: &SdkConfig) -> anyhow::Result<()> {
         .index_name("pending")
         .key_schema(key("pending_pk", KeyType::Hash)?)
         .key_schema(key("pending_sk", KeyType::Range)?)
-        .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
+        .projection(
+            Projection::builder()
+                .projection_type(ProjectionType::KeysOnly)
+                .build(),
+        )
         .build()?;
-    let attributes: Result<Vec<_>, _> =
-        ["pk", "sk", "pending_pk", "pending_sk"].into_iter().map(text).collect();
+    let attributes: Result<Vec<_>, _> = ["pk", "sk", "pending_pk", "pending_sk"]
+        .into_iter()
+        .map(text)
+        .collect();
     aws_sdk_dynamodb::Client::new(config)
         .create_table()
         .table_name(TABLE)
@@ -399,4 +420,3 @@ async fn create_table(config: &SdkConfig) -> anyhow::Result<()> {
         .await?;
     Ok(())
 }
-

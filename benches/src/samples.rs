@@ -54,7 +54,11 @@ pub async fn gradable(class: &str) -> anyhow::Result<Vec<Sample>> {
         };
         let pages: Vec<PageKind> = document.pages.iter().map(|page| page.kind).collect();
         if pages.iter().any(|kind| *kind != PageKind::Blank) {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             samples.push(Sample { name, pdf, pages });
         }
     }

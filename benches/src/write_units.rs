@@ -88,7 +88,9 @@ impl HttpConnector for Counting {
         let mut body = write.body.clone();
         body["ReturnConsumedCapacity"] = json!("INDEXES");
         let body = body.to_string();
-        request.headers_mut().insert("content-length", body.len().to_string());
+        request
+            .headers_mut()
+            .insert("content-length", body.len().to_string());
         *request.body_mut() = SdkBody::from(body);
         let answer = self.real.call(request);
         let lines = Arc::clone(&self.lines);

@@ -77,7 +77,10 @@ fn measure() -> anyhow::Result<ExitCode> {
             median / hello_median,
             "",
             Goal::AtMost(TIMES_THE_BASELINE),
-            &format!("median {median:.1} ms, least {least:.1} ms, {:.2} of hello's", least / hello_least),
+            &format!(
+                "median {median:.1} ms, least {least:.1} ms, {:.2} of hello's",
+                least / hello_least
+            ),
         );
     }
     Ok(figures.end())
@@ -86,7 +89,10 @@ fn measure() -> anyhow::Result<ExitCode> {
 fn starts() -> anyhow::Result<Vec<Start>> {
     let here = std::env::current_exe()?;
     let here = here.parent().context("this program is nowhere")?;
-    let packages = std::env::args().skip_while(|argument| argument != "--from").nth(1).map(PathBuf::from);
+    let packages = std::env::args()
+        .skip_while(|argument| argument != "--from")
+        .nth(1)
+        .map(PathBuf::from);
     let program = |name: &str| match &packages {
         Some(folder) => folder.join(name).join("bootstrap"),
         None => here.join(name),

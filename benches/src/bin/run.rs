@@ -81,7 +81,10 @@ fn tokens(figures: &mut Figures, runs: &[(&str, Done, Vec<Sample>)]) -> anyhow::
         let warm_up = total(&done.run.warm).charged_tokens() as f64 / done.copies.len() as f64;
         for copy in &done.copies {
             let (_, name) = copy.file_name.split_once('-').context("a copy without number")?;
-            let sample = samples.iter().find(|sample| sample.name == name).context("an unknown copy")?;
+            let sample = samples
+                .iter()
+                .find(|sample| sample.name == name)
+                .context("an unknown copy")?;
             let used = total(&copy.summary.as_ref().context("a copy without result")?.spent);
             if sample.is_typed() && sample.pages.len() == 2 {
                 typed.add(used, warm_up, 1);
@@ -131,7 +134,9 @@ impl Sum {
             "without a cache {:.0}; of {} measured: input {:.0}, output {:.0}, warm-up {:.0}",
             each(self.usage.charged_tokens() + self.usage.cache_read_tokens),
             self.units,
-            each(self.usage.input_tokens + self.usage.cache_write_5m_tokens + self.usage.cache_write_1h_tokens),
+            each(
+                self.usage.input_tokens + self.usage.cache_write_5m_tokens + self.usage.cache_write_1h_tokens
+            ),
             each(self.usage.output_tokens),
             self.warm_up / self.units as f64,
         )
@@ -147,7 +152,11 @@ fn cache(figures: &mut Figures, class: &str, done: &Done) -> anyhow::Result<()> 
     let warm = total(&done.run.warm);
     let prefix = warm.cache_write_5m_tokens + warm.cache_write_1h_tokens + warm.cache_read_tokens;
     anyhow::ensure!(prefix > 0, "the warm-up wrote nothing to the cache: see the log");
-    let grading = done.copies.iter().filter_map(|copy| copy.summary.as_ref()).flat_map(|it| &it.spent);
+    let grading = done
+        .copies
+        .iter()
+        .filter_map(|copy| copy.summary.as_ref())
+        .flat_map(|it| &it.spent);
     let grading: Vec<&Spent> = grading.filter(|line| line.phase == "grading").collect();
     let read: u64 = grading.iter().map(|line| line.usage.cache_read_tokens).sum();
     let possible = prefix * grading.len() as u64;
@@ -156,7 +165,10 @@ fn cache(figures: &mut Figures, class: &str, done: &Done) -> anyhow::Result<()> 
         100.0 * read as f64 / possible as f64,
         " %",
         Goal::AtLeast(95.0),
-        &format!("a prefix of {prefix} tokens; without the warm-up the first {} calls at once would write it", 10),
+        &format!(
+            "a prefix of {prefix} tokens; without the warm-up the first {} calls at once would write it",
+            10
+        ),
     );
     Ok(())
 }
@@ -164,10 +176,14 @@ fn cache(figures: &mut Figures, class: &str, done: &Done) -> anyhow::Result<()> 
 /// Write units per graded copy, from the request for upload slots to the end of the run.
 fn writes(figures: &mut Figures, class: &str, done: &Done) {
     let copies = done.copies.len() as f64;
-    let sum = |pick: fn(&Line) -> f64, lines: &BTreeMap<&str, Line>| -> f64 { lines.values().map(pick).sum() };
+    let sum =
+        |pick: fn(&Line) -> f64, lines: &BTreeMap<&str, Line>| -> f64 { lines.values().map(pick).sum() };
     let floor = sum(|line| line.floor, &done.writes) / copies;
     figures.figure(
-        &format!("write units per graded copy, {class}, {} copies", done.copies.len()),
+        &format!(
+            "write units per graded copy, {class}, {} copies",
+            done.copies.len()
+        ),
         sum(|line| line.units, &done.writes) / copies,
         "",
         Goal::AtMost(12.0),
@@ -210,7 +226,10 @@ async fn fan_out(figures: &mut Figures, house: &House) -> anyhow::Result<()> {
         done.wall.as_secs_f64() / ideal,
         "",
         Goal::AtMost(1.3),
-        &format!("{:.1} s; the model alone, warm-up included: {ideal:.1} s", done.wall.as_secs_f64()),
+        &format!(
+            "{:.1} s; the model alone, warm-up included: {ideal:.1} s",
+            done.wall.as_secs_f64()
+        ),
     );
     Ok(())
 }
