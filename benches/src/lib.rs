@@ -1,1 +1,8 @@
-//! Placeholder.
+//! What the benchmarks share: how a figure is printed, the pipeline in one process, a meter of DynamoDB's write
+//! units, and Lambda's side of a cold start.
+
+pub mod figures;
+pub mod house;
+pub mod runtime_api;
+pub mod samples;
+pub mod write_units;

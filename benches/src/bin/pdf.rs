@@ -1,6 +1,6 @@
 //! What reading a copy costs, beside poppler on the same files in the same run.
 //!
-//! `cargo run --release -p benches --bin pdf`. Files: the typed copies of `samples/` when they are there, and
+//! `cargo run --release -p benches --bin pdf [-- --strict]`. Files: the typed copies of `samples/` when they are there, and
 //! scans made here. Processor time is that of all processes started, plus our own.
 
 use std::error::Error;
@@ -17,8 +17,8 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 fn main() -> ExitCode {
     shared::pdf::child::run_if_asked();
     match run() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(met) if met || !std::env::args().any(|argument| argument == "--strict") => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("pdf bench: {error}");
             ExitCode::FAILURE

@@ -1,0 +1,194 @@
+//! How long each function takes from the start of its process to its first answer, beside a `lambda_http` hello
+//! world without SDK. The programs take turns, so that a busy moment hits all of them.
+//!
+//! `cargo run --release -p benches --bin coldstart [-- --from <folder>] [-- --strict]`. The programs are those
+//! beside this one (`cargo build --release`), or `<folder>/<function>/bootstrap` (`make package`).
+//!
+//! An HTTP function gets a request without token, and refuses it. The worker gets a batch of no messages. The
+//! sweeper gets its schedule's event, and asks a DynamoDB on this machine that finds nothing: its time holds
+//! nine empty queries, one after the other.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use benches::figures::{Figures, Goal};
+use benches::runtime_api::RuntimeApi;
+use serde_json::{Value, json};
+
+const ROUNDS: usize = 25;
+const TIMES_THE_BASELINE: f64 = 3.0;
+
+/// As `template.yaml` sets it. The provider on this machine needs no key, so the worker asks for no secret.
+const ENVIRONMENT: [(&str, &str); 8] = [
+    ("TABLE_NAME", "corrigeuse"),
+    ("BUCKET_NAME", "corrigeuse"),
+    ("QUEUE_URL", "http://127.0.0.1/000000000000/work"),
+    ("STAGE", "dev"),
+    ("SESSION_KEY_SECRET", "corrigeuse/session-key"),
+    ("MODEL_PROVIDER", "anthropic"),
+    ("MODEL", "claude-sonnet-5-5"),
+    ("MODEL_BASE_URL", "http://127.0.0.1:9"),
+];
+
+/// A program, its first event, and whether an answer is the one that belongs to it.
+struct Start {
+    name: &'static str,
+    program: PathBuf,
+    event: Value,
+    right: fn(&Value) -> bool,
+    times: Vec<Duration>,
+}
+
+fn main() -> ExitCode {
+    match measure() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("coldstart bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure() -> anyhow::Result<ExitCode> {
+    let mut figures = Figures::default();
+    let mut starts = starts()?;
+    let runtime_api = RuntimeApi::start()?;
+    // The first round reads the programs from the disk, and is not counted.
+    for round in 0..=ROUNDS {
+        for start in &mut starts {
+            let (time, answer) = runtime_api.first_answer(&start.program, &ENVIRONMENT, &start.event)?;
+            ensure!((start.right)(&answer), "{} answered {answer}", start.name);
+            if round > 0 {
+                start.times.push(time);
+            }
+        }
+    }
+    let (hello, functions) = starts.split_first_mut().context("no program")?;
+    let (hello_least, hello_median) = least_and_median(&mut hello.times);
+    figures.say(&format!(
+        "cold start of hello, the baseline: median {hello_median:.1} ms, least {hello_least:.1} ms, of {ROUNDS}"
+    ));
+    for start in functions {
+        let (least, median) = least_and_median(&mut start.times);
+        figures.figure(
+            &format!("cold start of {}, over the baseline's", start.name),
+            median / hello_median,
+            "",
+            Goal::AtMost(TIMES_THE_BASELINE),
+            &format!(
+                "median {median:.1} ms, least {least:.1} ms, {:.2} of hello's",
+                least / hello_least
+            ),
+        );
+    }
+    Ok(figures.end())
+}
+
+fn starts() -> anyhow::Result<Vec<Start>> {
+    let here = std::env::current_exe()?;
+    let here = here.parent().context("this program is nowhere")?;
+    let packages = std::env::args()
+        .skip_while(|argument| argument != "--from")
+        .nth(1)
+        .map(PathBuf::from);
+    let program = |name: &str| match &packages {
+        Some(folder) => folder.join(name).join("bootstrap"),
+        None => here.join(name),
+    };
+    let refused: fn(&Value) -> bool = |answer| answer["statusCode"] == 401;
+    let http = |name, event| Start {
+        name,
+        program: program(name),
+        event,
+        right: refused,
+        times: Vec::new(),
+    };
+    let assignment = "/api/assignments/0190a5a0-0000-7000-8000-000000000000";
+    let starts = vec![
+        Start {
+            program: here.join("hello"),
+            right: |answer| answer["statusCode"] == 200,
+            ..http("hello", request("GET", "/"))
+        },
+        http("assignments", request("GET", "/api/assignments")),
+        http("grade", request("POST", &format!("{assignment}/runs"))),
+        http("status", request("GET", "/api/usage")),
+        Start {
+            name: "worker",
+            program: program("worker"),
+            event: json!({ "Records": [] }),
+            right: |answer| answer["batchItemFailures"] == json!([]),
+            times: Vec::new(),
+        },
+        Start {
+            name: "sweeper",
+            program: program("sweeper"),
+            event: schedule(),
+            right: |answer| answer["failures"] == 0,
+            times: Vec::new(),
+        },
+    ];
+    for start in &starts {
+        built(&start.program)?;
+    }
+    Ok(starts)
+}
+
+fn built(program: &Path) -> anyhow::Result<()> {
+    ensure!(
+        program.is_file(),
+        "{} is not built: run scripts/bench, which builds it",
+        program.display()
+    );
+    Ok(())
+}
+
+/// A request of API Gateway, payload version 2.0, without a token.
+fn request(method: &str, path: &str) -> Value {
+    json!({
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": { "accept": "*/*", "content-type": "application/json", "host": "example.org" },
+        "requestContext": {
+            "accountId": "anonymous",
+            "apiId": "bench",
+            "domainName": "example.org",
+            "domainPrefix": "bench",
+            "http": {
+                "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "bench",
+            },
+            "requestId": "bench",
+            "routeKey": "$default",
+            "stage": "$default",
+            "time": "20/Nov/2026:12:00:00 +0000",
+            "timeEpoch": 1_795_176_000_000_i64,
+        },
+        "body": "{}",
+        "isBase64Encoded": false,
+    })
+}
+
+fn schedule() -> Value {
+    json!({
+        "version": "0",
+        "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
+        "detail-type": "Scheduled Event",
+        "source": "aws.scheduler",
+        "account": "000000000000",
+        "time": "2026-11-20T12:00:00Z",
+        "region": "eu-west-3",
+        "resources": [],
+        "detail": {},
+    })
+}
+
+/// In milliseconds.
+fn least_and_median(times: &mut [Duration]) -> (f64, f64) {
+    times.sort();
+    let at = |place: usize| times.get(place).map_or(0.0, |time| time.as_secs_f64() * 1e3);
+    (at(0), at(times.len() / 2))
+}

@@ -1,0 +1,422 @@
+//! The whole pipeline in this process: the functions' own routers and worker, the emulators' table, bucket and
+//! queue, and the local provider with the demo grader.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use assignments::Doors as AssignmentDoors;
+use aws_config::SdkConfig;
+use aws_lambda_events::sqs::SqsEvent;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType,
+};
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use http_body_util::BodyExt as _;
+use local::demo_grader::DemoGrader;
+use local::emulator::{Dynoxide, Ministack, project_root, sdk_config};
+use local::provider::{Latency, Options, Provider};
+use local::supervisor::SessionKey;
+use serde_json::{Value, json};
+use shared::clock::Clock;
+use shared::domain::copy::Copy;
+use shared::domain::ids::{AccountId, CopyId, RunId};
+use shared::domain::run::{Address, ReservationState};
+use shared::domain::time::UnixMillis;
+use shared::http::Sessions;
+use shared::llm::prices::Prices;
+use shared::llm::{Anthropic, Settings};
+use shared::pdf::Reader;
+use shared::store::{Clients, Objects, Queue, RunRecord, Store, copy_key};
+use tokio::task::JoinSet;
+use tower::ServiceExt as _;
+
+use crate::samples::folder;
+use crate::write_units::{Line, Meter};
+
+const TABLE: &str = "bench";
+const BUCKET: &str = "bench";
+const MODEL: &str = "demo-pas-une-ia";
+/// No tier is in the way of a benchmark. Unit: tokens.
+const GRANTED: u64 = 1_000_000_000;
+const LEASE_SECONDS: i64 = 330;
+/// A run is graded within this, or the benchmark fails.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// What SQS hands out at once, at most.
+const MESSAGES_MAX: usize = 10;
+
+/// The emulators, with a table, a bucket and a queue on them. They end with it.
+#[derive(Debug)]
+pub struct House {
+    dynamo: SdkConfig,
+    others: SdkConfig,
+    queue_url: String,
+    meter: Meter,
+    clock: Clock,
+    session_key: SessionKey,
+    _dynoxide: Dynoxide,
+    _ministack: Ministack,
+}
+
+/// A run to measure.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// The folder of `samples/` with the assignment and its barème.
+    pub class: &'a str,
+    /// Name and PDF of each copy.
+    pub files: Vec<(String, &'a [u8])>,
+    /// How long the model takes.
+    pub latency: Latency,
+    /// Copies graded at the same time.
+    pub workers: usize,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Done {
+    /// The copies, as they are stored.
+    pub copies: Vec<Copy>,
+    /// The run, as it is stored.
+    pub run: RunRecord,
+    /// From the request that starts the run to the end of its last step.
+    pub wall: Duration,
+    /// What was written to the table, from the request for upload slots to the end.
+    pub writes: BTreeMap<&'static str, Line>,
+}
+
+impl House {
+    /// Starts everything. To be awaited on the main thread: the emulators end with the thread that starts them.
+    ///
+    /// # Errors
+    /// An emulator is not installed, or does not answer.
+    pub async fn start() -> anyhow::Result<Self> {
+        let ministack = Ministack::ephemeral().await?;
+        let dynoxide = Dynoxide::ephemeral().await?;
+        let meter = Meter::default();
+        let dynamo = sdk_config(dynoxide.endpoint())
+            .await
+            .into_builder()
+            .http_client(meter.clone())
+            .build();
+        let others = sdk_config(ministack.endpoint()).await;
+        create_table(&dynamo).await?;
+        aws_sdk_s3::Client::from_conf(
+            aws_sdk_s3::config::Builder::from(&others)
+                .force_path_style(true)
+                .build(),
+        )
+        .create_bucket()
+        .bucket(BUCKET)
+        .send()
+        .await?;
+        let made = aws_sdk_sqs::Client::new(&others)
+            .create_queue()
+            .queue_name("bench")
+            .attributes(aws_sdk_sqs::types::QueueAttributeName::VisibilityTimeout, "600")
+            .send()
+            .await?;
+        let keys = project_root().join("target/bench");
+        std::fs::create_dir_all(&keys)?;
+        Ok(Self {
+            dynamo,
+            others,
+            queue_url: made.queue_url.context("a queue without address")?,
+            meter,
+            clock: Clock::system(),
+            session_key: SessionKey::kept_in(&keys)?,
+            _dynoxide: dynoxide,
+            _ministack: ministack,
+        })
+    }
+
+    /// Takes copies through the front doors and grades them.
+    ///
+    /// # Errors
+    /// A door refuses, a copy is not graded, or it all takes too long.
+    pub async fn grade(&self, job: &Job<'_>) -> anyhow::Result<Done> {
+        let provider = self.provider(job.latency).await?;
+        let doors = Arc::new(self.worker()?);
+        let mut settings = Settings::new(doors.provider, MODEL);
+        settings.base_url = Some(provider.base_url());
+        let model = Arc::new(settings.build()?);
+
+        let teacher = self.teacher()?;
+        let assignment = teacher.assignment(job.class).await?;
+        let _before_the_run = self.meter.take();
+        let copies = teacher.slots(&assignment, &job.files).await?;
+        for (copy, (_, pdf)) in copies.iter().zip(&job.files) {
+            self.objects()
+                .put(
+                    &copy_key(assignment.parse()?, *copy),
+                    "application/pdf",
+                    pdf.to_vec(),
+                )
+                .await
+                .map_err(failed)?;
+        }
+        let started = Instant::now();
+        let path = format!("/api/assignments/{assignment}/runs");
+        let run: RunId = teacher.post(&teacher.grade, &path, &json!({})).await?["run"]
+            .as_str()
+            .context("no run")?
+            .parse()?;
+        let store = self.store();
+        let run_now = async || -> anyhow::Result<RunRecord> {
+            let found = store.run(assignment.parse()?, run).await.map_err(failed)?;
+            found.context("no such run")
+        };
+        let address = run_now().await?.run.address();
+        let wall = self.work(&doors, &model, &address, job.workers, started).await?;
+        let copies = store.run_copies(&address).await.map_err(failed)?;
+        let ungraded = copies.iter().filter(|copy| copy.summary.is_none()).count();
+        ensure!(
+            ungraded == 0 && copies.len() == job.files.len(),
+            "{ungraded} copies were not graded: see the log"
+        );
+        Ok(Done {
+            copies,
+            run: run_now().await?,
+            wall,
+            writes: self.meter.take(),
+        })
+    }
+
+    /// Polls the queue as Lambda does, until the run is resolved. Returns when its last step ended, from
+    /// `started`.
+    async fn work(
+        &self,
+        doors: &Arc<worker::Doors>,
+        model: &Arc<Anthropic>,
+        address: &Address,
+        workers: usize,
+        started: Instant,
+    ) -> anyhow::Result<Duration> {
+        let sqs = aws_sdk_sqs::Client::new(&self.others);
+        let mut busy = JoinSet::new();
+        let mut last = started;
+        while started.elapsed() < PATIENCE {
+            while let Some(ended) = busy.try_join_next() {
+                last = last.max(ended?);
+            }
+            if busy.len() >= workers {
+                last = last.max(busy.join_next().await.context("no step")??);
+            }
+            let received = sqs
+                .receive_message()
+                .queue_url(&self.queue_url)
+                .max_number_of_messages(i32::try_from((workers - busy.len()).min(MESSAGES_MAX))?)
+                .wait_time_seconds(1)
+                .send()
+                .await?;
+            for message in received.messages.unwrap_or_default() {
+                let (doors, model, sqs) = (Arc::clone(doors), Arc::clone(model), sqs.clone());
+                let queue_url = self.queue_url.clone();
+                busy.spawn(async move {
+                    let receipt = message.receipt_handle.clone().unwrap_or_default();
+                    let response = worker::handle(&doors, model.as_ref(), event(&message)).await;
+                    let ended = Instant::now();
+                    if response.batch_item_failures.is_empty() {
+                        // Not deleted, it comes again, and finds nothing to do.
+                        let deleted = sqs.delete_message().queue_url(queue_url).receipt_handle(receipt);
+                        let _comes_again = deleted.send().await;
+                    }
+                    ended
+                });
+            }
+            if busy.is_empty() {
+                let reservation = self.store().reservation(address).await.map_err(failed)?;
+                if reservation.is_some_and(|it| it.state != ReservationState::Pending) {
+                    return Ok(last - started);
+                }
+            }
+        }
+        anyhow::bail!("the run is not done after {} s: see the log", PATIENCE.as_secs())
+    }
+
+    fn store(&self) -> Store {
+        Clients::on(self.dynamo.clone()).store(TABLE)
+    }
+
+    fn objects(&self) -> Objects {
+        Clients::on(self.others.clone()).objects(BUCKET)
+    }
+
+    fn queue(&self) -> Queue {
+        Clients::on(self.others.clone()).queue(&self.queue_url)
+    }
+
+    async fn provider(&self, latency: Latency) -> anyhow::Result<Provider> {
+        let options = Options {
+            latency,
+            ..Options::new(Prices::load(None)?, Arc::new(DemoGrader::new()?))
+        };
+        Ok(Provider::start(SocketAddr::from(([127, 0, 0, 1], 0)), options).await?)
+    }
+
+    fn worker(&self) -> anyhow::Result<worker::Doors> {
+        Ok(worker::Doors {
+            store: self.store(),
+            objects: self.objects(),
+            queue: self.queue(),
+            prices: Prices::load(None)?,
+            provider: shared::llm::Provider::Local,
+            model: MODEL.to_owned(),
+            reader: Reader::new(),
+            lease_seconds: LEASE_SECONDS,
+            clock: self.clock.clone(),
+        })
+    }
+
+    /// A new account at the doors.
+    fn teacher(&self) -> anyhow::Result<Teacher> {
+        let account = AccountId::mint(UnixMillis::new(self.clock.now_millis()));
+        let pem: Arc<str> = Arc::from(self.session_key.public_pem());
+        let sessions = Sessions::new(self.clock.clone(), move || {
+            let pem = Arc::clone(&pem);
+            async move { Ok(pem) }
+        });
+        let limits = json!({ "free": GRANTED, "essentiel": GRANTED, "pro": GRANTED, "max": GRANTED });
+        Ok(Teacher {
+            token: self.session_key.mint(account, &self.clock)?,
+            assignments: assignments::router(AssignmentDoors {
+                store: self.store(),
+                signer: Clients::on(self.others.clone()).upload_signer(BUCKET),
+                sessions: sessions.clone(),
+                clock: self.clock.clone(),
+            })
+            .0,
+            grade: grade::router(grade::Doors {
+                store: self.store(),
+                objects: self.objects(),
+                queue: self.queue(),
+                limits: serde_json::from_value(limits)?,
+                sessions,
+                clock: self.clock.clone(),
+            })
+            .0,
+        })
+    }
+}
+
+/// A caller of the API, in this process.
+struct Teacher {
+    token: String,
+    assignments: Router,
+    grade: Router,
+}
+
+impl Teacher {
+    /// An assignment with its barème; answers its id.
+    async fn assignment(&self, class: &str) -> anyhow::Result<String> {
+        let read = |name: &str| -> anyhow::Result<Value> {
+            let path = folder(class).join(name);
+            let text =
+                std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            Ok(serde_json::from_str(&text)?)
+        };
+        let mut assignment = read("assignment.json")?;
+        if let Some(fields) = assignment.as_object_mut() {
+            fields.remove("class");
+        }
+        let made = self
+            .post(&self.assignments, "/api/assignments", &assignment)
+            .await?;
+        let id = made["id"].as_str().context("no id")?.to_owned();
+        let path = format!("/api/assignments/{id}/rubrics");
+        self.post(&self.assignments, &path, &read("rubric.json")?).await?;
+        Ok(id)
+    }
+
+    async fn slots(&self, assignment: &str, files: &[(String, &[u8])]) -> anyhow::Result<Vec<CopyId>> {
+        let wanted: Vec<Value> = files
+            .iter()
+            .map(|(name, pdf)| json!({ "name": name, "size_bytes": pdf.len() }))
+            .collect();
+        let path = format!("/api/assignments/{assignment}/copies");
+        let made = self
+            .post(&self.assignments, &path, &json!({ "files": wanted }))
+            .await?;
+        let slots = made["slots"].as_array().context("no slots")?;
+        let ids = slots
+            .iter()
+            .map(|slot| Ok(slot["copy"].as_str().context("no copy")?.parse()?));
+        ids.collect()
+    }
+
+    async fn post(&self, door: &Router, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let request = Request::post(path)
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("content-type", "application/json")
+            .header("idempotency-key", uuid::Uuid::new_v4().to_string())
+            .body(Body::from(body.to_string()))?;
+        let answer = door.clone().oneshot(request).await?;
+        let status = answer.status();
+        let bytes = answer.into_body().collect().await?.to_bytes();
+        ensure!(
+            status.is_success(),
+            "{path} answered {status}: {}",
+            String::from_utf8_lossy(&bytes)
+        );
+        Ok(serde_json::from_slice(&bytes)?)
+    }
+}
+
+/// A message as Lambda hands it over.
+fn event(message: &aws_sdk_sqs::types::Message) -> SqsEvent {
+    let record = json!({
+        "messageId": message.message_id,
+        "receiptHandle": message.receipt_handle,
+        "body": message.body,
+    });
+    serde_json::from_value(json!({ "Records": [record] })).unwrap_or_default()
+}
+
+fn failed(failure: shared::domain::failure::Failure) -> anyhow::Error {
+    anyhow::anyhow!("{failure:?}")
+}
+
+/// The table with the keys of `template.yaml`.
+async fn create_table(config: &SdkConfig) -> anyhow::Result<()> {
+    let key = |name: &str, kind: KeyType| {
+        KeySchemaElement::builder()
+            .attribute_name(name)
+            .key_type(kind)
+            .build()
+    };
+    let text = |name: &str| {
+        AttributeDefinition::builder()
+            .attribute_name(name)
+            .attribute_type(ScalarAttributeType::S)
+            .build()
+    };
+    let pending = GlobalSecondaryIndex::builder()
+        .index_name("pending")
+        .key_schema(key("pending_pk", KeyType::Hash)?)
+        .key_schema(key("pending_sk", KeyType::Range)?)
+        .projection(
+            Projection::builder()
+                .projection_type(ProjectionType::KeysOnly)
+                .build(),
+        )
+        .build()?;
+    let attributes: Result<Vec<_>, _> = ["pk", "sk", "pending_pk", "pending_sk"]
+        .into_iter()
+        .map(text)
+        .collect();
+    aws_sdk_dynamodb::Client::new(config)
+        .create_table()
+        .table_name(TABLE)
+        .billing_mode(BillingMode::PayPerRequest)
+        .set_attribute_definitions(Some(attributes?))
+        .key_schema(key("pk", KeyType::Hash)?)
+        .key_schema(key("sk", KeyType::Range)?)
+        .global_secondary_indexes(pending)
+        .send()
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! Lambda's side of a cold start: a runtime API that hands one event to a program and takes its answer, and a
+//! stub of DynamoDB that finds nothing.
+//!
+//! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+
+/// A program answers within this, or the measurement fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+const BODY_BYTES_MAX: u64 = 6 * 1024 * 1024;
+const DEADLINE_MILLIS: &str = "4102444800000";
+const NOTHING_FOUND: &str = r#"{"Items":[],"Count":0,"ScannedCount":0}"#;
+
+/// An answer of a program.
+struct Answer {
+    at: Instant,
+    body: Vec<u8>,
+    accepted: bool,
+}
+
+/// The runtime API, listening.
+#[derive(Debug)]
+pub struct RuntimeApi {
+    address: SocketAddr,
+    event: Arc<Mutex<Option<String>>>,
+    answers: Receiver<Answer>,
+}
+
+impl RuntimeApi {
+    /// Listens on a free port.
+    ///
+    /// # Errors
+    /// None is free.
+    pub fn start() -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let event = Arc::new(Mutex::new(None));
+        let (tell, answers) = channel();
+        let shared = Arc::clone(&event);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (event, tell) = (Arc::clone(&shared), tell.clone());
+                // A connection ends with the program that opened it; what it broke off is no answer.
+                std::thread::spawn(move || converse(&stream, &event, &tell).is_ok());
+            }
+        });
+        Ok(Self {
+            address,
+            event,
+            answers,
+        })
+    }
+
+    /// Starts `program` as Lambda does, hands it `event`, and ends it. Returns how long it took from the start of
+    /// the process to its whole answer, and the answer.
+    ///
+    /// # Errors
+    /// The program cannot be started, ends, reports an error, or does not answer.
+    pub fn first_answer(
+        &self,
+        program: &Path,
+        environment: &[(&str, &str)],
+        event: &Value,
+    ) -> anyhow::Result<(Duration, Value)> {
+        *self.event.lock().unwrap_or_else(PoisonError::into_inner) = Some(event.to_string());
+        let here = self.address.to_string();
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("AWS_LAMBDA_RUNTIME_API", &here)
+            .env("AWS_LAMBDA_FUNCTION_NAME", "bench")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
+            .env("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/bench")
+            .env("AWS_LAMBDA_LOG_STREAM_NAME", "bench")
+            .env("AWS_REGION", "eu-west-3")
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_ENDPOINT_URL", format!("http://{here}"))
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let started = Instant::now();
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        let answer = self.answers.recv_timeout(PATIENCE);
+        child.kill()?;
+        child.wait()?;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                let mut complaint = String::new();
+                if let Some(stderr) = child.stderr.take() {
+                    stderr.take(2_000).read_to_string(&mut complaint)?;
+                }
+                bail!("{} did not answer: {complaint}", program.display());
+            }
+        };
+        let text = String::from_utf8_lossy(&answer.body);
+        if !answer.accepted {
+            bail!("{} reported an error: {text}", program.display());
+        }
+        let body = serde_json::from_slice(&answer.body).with_context(|| format!("not JSON: {text}"))?;
+        Ok((answer.at - started, body))
+    }
+}
+
+/// The requests of one connection.
+fn converse(
+    mut stream: &TcpStream,
+    event: &Mutex<Option<String>>,
+    answers: &Sender<Answer>,
+) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut reader = BufReader::new(stream);
+    while let Some((path, body)) = request(&mut reader)? {
+        if path.ends_with("/invocation/next") {
+            let next = event.lock().unwrap_or_else(PoisonError::into_inner).take();
+            // A second event never comes: the program waits until it is ended.
+            let Some(next) = next else {
+                return io::copy(&mut reader, &mut io::sink()).map(drop);
+            };
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+                 lambda-runtime-aws-request-id: 8476a536-e9f4-11e8-9739-2dfe598c3fcd\r\n\
+                 lambda-runtime-deadline-ms: {DEADLINE_MILLIS}\r\n\
+                 lambda-runtime-invoked-function-arn: arn:aws:lambda:eu-west-3:000000000000:function:bench\r\n\r\n",
+                next.len()
+            );
+            stream.write_all((head + &next).as_bytes())?;
+        } else if path.starts_with("/2018-06-01/runtime/") {
+            let answer = Answer {
+                at: Instant::now(),
+                body,
+                accepted: path.ends_with("/response"),
+            };
+            // Nobody waits for it any more when the measurement gave up.
+            let _late = answers.send(answer);
+            stream.write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")?;
+        } else {
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\n\r\n",
+                NOTHING_FOUND.len()
+            );
+            stream.write_all((head + NOTHING_FOUND).as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+/// The next request's path and body; `None` when the other side is done.
+fn request(reader: &mut BufReader<&TcpStream>) -> io::Result<Option<(String, Vec<u8>)>> {
+    let mut line = String::new();
+    if reader.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+    let (mut length, mut chunked) = (0, false);
+    loop {
+        line.clear();
+        reader.read_line(&mut line)?;
+        let Some((name, value)) = line.trim_end().split_once(':') else {
+            break;
+        };
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = value.trim().parse().unwrap_or(0),
+            "transfer-encoding" => chunked = value.trim().eq_ignore_ascii_case("chunked"),
+            _ => {}
+        }
+    }
+    let mut body = Vec::new();
+    if !chunked {
+        reader.take(length.min(BODY_BYTES_MAX)).read_to_end(&mut body)?;
+        return Ok(Some((path, body)));
+    }
+    loop {
+        line.clear();
+        reader.read_line(&mut line)?;
+        let size = u64::from_str_radix(line.trim(), 16)
+            .ok()
+            .filter(|size| *size <= BODY_BYTES_MAX)
+            .ok_or(io::ErrorKind::InvalidData)?;
+        reader.take(size).read_to_end(&mut body)?;
+        line.clear();
+        reader.read_line(&mut line)?;
+        if size == 0 {
+            return Ok(Some((path, body)));
+        }
+    }
+}
