@@ -1,5 +1,6 @@
 //! Lists by cursor.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
@@ -164,4 +165,9 @@ pub(super) fn read<T: serde::de::DeserializeOwned>(what: &str, item: Item) -> Re
 /// The attributes of what we write.
 pub(super) fn item<T: Serialize>(what: &str, value: &T) -> Result<Item, Failure> {
     serde_dynamo::to_item(value).map_err(|error| super::unreadable(what, error))
+}
+
+/// One attribute's value of what we write.
+pub(super) fn attribute<T: Serialize>(what: &str, value: &T) -> Result<AttributeValue, Failure> {
+    serde_dynamo::to_attribute_value(value).map_err(|error| super::unreadable(what, error))
 }

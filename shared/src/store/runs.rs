@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::assignments::Created;
 use super::expression::{Change, Item, Writes, n, names, values};
 use super::keys;
-use super::pages::{Cursor, Page, Range, item, read};
+use super::pages::{Cursor, Page, Range, attribute, read};
 use super::transact::Committed;
 use super::{Store, failed, unreadable};
 use crate::domain::copy::{Copy, EPOCHS_MAX};
@@ -271,10 +271,7 @@ impl Store {
                 add_spent(&mut sums, &summary.spent);
             }
         }
-        let mut wrapped = item("spent", &std::collections::BTreeMap::from([("spent", sums)]))?;
-        wrapped
-            .remove("spent")
-            .ok_or_else(|| unreadable("spent", "empty"))
+        attribute("spent", &sums)
     }
 }
 

@@ -4,7 +4,7 @@ use super::Store;
 use super::entries::{Operation, line};
 use super::expression::{Change, Writes, n, s, values};
 use super::keys;
-use super::pages::item;
+use super::pages::attribute;
 use super::transact::Committed;
 use crate::domain::copy::{Copy, CopyState, Resolution, ResultSummary};
 use crate::domain::failure::{CopyFailure, Failure, Internal};
@@ -61,14 +61,7 @@ impl Store {
             charged_tokens: tokens,
             ..charge.summary.clone()
         };
-        let wrapped = item(
-            "summary",
-            &std::collections::BTreeMap::from([("summary", summary)]),
-        )?;
-        let summary = wrapped
-            .into_values()
-            .next()
-            .ok_or_else(|| super::unreadable("summary", "empty"))?;
+        let summary = attribute("summary", &summary)?;
         let operation = Operation::Charge(address.run, copy.copy);
         let mut writes = Writes::new(&self.table);
         writes.change(Change {
@@ -132,14 +125,7 @@ impl Store {
         waste_tokens: u64,
         now: UnixMillis,
     ) -> Result<Resolution, Failure> {
-        let wrapped = item(
-            "failure",
-            &std::collections::BTreeMap::from([("failure", failure)]),
-        )?;
-        let stored = wrapped
-            .into_values()
-            .next()
-            .ok_or_else(|| super::unreadable("failure", "empty"))?;
+        let stored = attribute("failure", failure)?;
         let operation = Operation::Void(address.run, copy.copy);
         let mut writes = Writes::new(&self.table);
         writes.change(Change {
@@ -255,11 +241,7 @@ impl Store {
         let tokens = spent.usage.charged_tokens().min(PREFIX_RESERVE_TOKENS);
         let waste = spent.usage.charged_tokens().saturating_sub(tokens);
         let operation = Operation::Warm(address.run);
-        let wrapped = item("warm", &std::collections::BTreeMap::from([("warm", [spent])]))?;
-        let warm = wrapped
-            .into_values()
-            .next()
-            .ok_or_else(|| super::unreadable("warm-up", "empty"))?;
+        let warm = attribute("warm-up", &[spent])?;
         let mut writes = Writes::new(&self.table);
         writes.create(
             &keys::entry(address.account, &address.period, &operation.to_string()),

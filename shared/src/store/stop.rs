@@ -8,6 +8,7 @@ use super::Store;
 use super::entries::{Operation, line};
 use super::expression::{Change, Writes, n, s, values};
 use super::keys;
+use super::pages::attribute;
 use super::transact::Committed;
 use crate::domain::copy::{Copy, CopyState};
 use crate::domain::failure::{CopyFailure, Failure};
@@ -39,18 +40,49 @@ impl Store {
     /// `Unavailable` when the table is; asking again goes on.
     pub async fn expire(&self, address: &Address, now: UnixMillis) -> Result<Option<Reservation>, Failure> {
         if self.close(address).await? {
-            let mut never_claimed = Vec::new();
             for (id, copy) in self.unheld(address, now).await? {
                 match copy {
                     Some(copy) => {
                         self.void(address, &copy, &CopyFailure::expired(), 0, now).await?;
                     }
-                    None => never_claimed.push((id, None)),
+                    None => self.fail_unclaimed(address, id, now).await?,
                 }
             }
-            self.give_back(address, &never_claimed, now).await?;
         }
         self.finish(address, now).await
+    }
+
+    /// Ends a copy that the run was to grade and never claimed; one that another run has is only given back.
+    async fn fail_unclaimed(&self, address: &Address, id: CopyId, now: UnixMillis) -> Result<(), Failure> {
+        let failure = attribute("failure", &CopyFailure::expired())?;
+        let operation = Operation::Void(address.run, id);
+        let mut writes = Writes::new(&self.table);
+        writes.create(
+            &keys::entry(address.account, &address.period, &operation.to_string()),
+            line(Entry::Charge { tokens: 0, waste: 0 }, now, &operation)?,
+        );
+        writes.change(Change {
+            key: keys::copy(address.assignment, id),
+            change: "SET #state = :failed, #failure = :failure, #run = :run, #epoch = :zero",
+            condition: "(#state = :new OR #state = :failed) AND (attribute_not_exists(#run) OR #run <> :run)",
+            values: values([
+                (":new", s(CopyState::New.name())),
+                (":failed", s(CopyState::Failed.name())),
+                (":failure", failure),
+                (":run", s(address.run.to_string())),
+                (":zero", n(0)),
+            ]),
+        });
+        writes.change(Change {
+            key: keys::reservation(address.account, &address.period, address.run),
+            change: "SET #open = #open - :one, #failed = #failed + :one",
+            condition: "#state = :pending AND #open >= :one",
+            values: values([(":one", n(1)), (":pending", s(ReservationState::Pending.name()))]),
+        });
+        match self.commit("fail unclaimed", writes).await? {
+            Committed::Yes => Ok(()),
+            Committed::No(_) => self.give_back(address, &[(id, None)], now).await,
+        }
     }
 
     /// From here on, no copy is claimed for the run. `false` when it is resolved already.
