@@ -125,7 +125,7 @@ pub struct CopyView {
     pupil: Option<String>,
     /// `queued`, `leased`, `graded`, `failed`; `new` when it was given back or is in another run now.
     state: &'static str,
-    /// `detection`, `grading` or while a worker has it; verification is code and takes no time to be seen.
+    /// `detection` or `grading` while a worker has it; verification is code, and too quick to be seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     phase: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

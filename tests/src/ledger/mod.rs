@@ -12,6 +12,7 @@
 mod faults;
 mod histories;
 mod periods;
+mod preparation;
 mod rules;
 mod world;
 
