@@ -9,6 +9,7 @@
 //! | I6 | leases, and so model calls, of a copy are bounded |
 //! | I7 | a change of tier never makes `remaining` negative, and an old settle never touches a new period |
 
+mod again;
 mod faults;
 mod histories;
 mod periods;

@@ -1,0 +1,90 @@
+//! What is asked a second time: by the same worker, or after a crash.
+
+use shared::domain::copy::{CopyState, Resolution};
+use shared::domain::failure::CopyFailure;
+use shared::domain::run::{PREFIX_RESERVE_TOKENS, ReservationState, Reserved};
+use shared::store::Extended;
+
+use super::on_both;
+use super::world::World;
+use crate::emulators::Emulator;
+
+on_both! {
+    a_run_that_gave_a_copy_back_never_takes_it
+    a_copy_that_asks_for_more_twice_in_one_lease_holds_both
+    a_preparation_that_comes_again_leaves_resolved_copies_alone
+    a_repeated_request_that_took_the_last_tokens_is_not_refused
+}
+
+async fn a_run_that_gave_a_copy_back_never_takes_it(emulator: Emulator) {
+    let world = World::new(emulator).await;
+    let copies = world.copies(2).await;
+    let first = world.started(&copies[..1], 5_000).await;
+    let second = world.started(&copies, 5_000).await;
+    let failing = world.taken(&first, copies[0], "a").await;
+    let failure = CopyFailure::file_missing();
+    let failed = world.store.void(&first, &failing, &failure, 0, world.now()).await;
+    assert_eq!(failed.unwrap(), Resolution::Done);
+    // The second run's preparation died before it was recorded, and comes again: the copy is free now, but the
+    // run has counted it as resolved.
+    let again = world.store.claim_copies(&second, world.now()).await.unwrap();
+    assert!(again.unwrap().is_empty());
+    assert_eq!(world.copy(copies[0]).await.state, CopyState::Failed);
+    let copy = world.taken(&second, copies[1], "b").await;
+    world.settle(&second, &copy, 1_000).await;
+    for run in [&first, &second] {
+        let ended = world.store.finish(run, world.now()).await.unwrap().unwrap();
+        assert_ne!(ended.state, ReservationState::Pending);
+    }
+    world.check(&[first, second]).await;
+}
+
+async fn a_copy_that_asks_for_more_twice_in_one_lease_holds_both(emulator: Emulator) {
+    let world = World::new(emulator).await;
+    let copies = world.copies(2).await;
+    let address = world.started(&copies, 5_000).await;
+    let mut copy = world.taken(&address, copies[0], "a").await;
+    for total in [8_000, 10_000] {
+        let more = total - copy.reserved_tokens;
+        for _ in 0..2 {
+            let held = world.store.extend(&address, &copy, more, world.now()).await;
+            assert_eq!(held.unwrap(), Extended::To(total));
+        }
+        copy.reserved_tokens = total;
+    }
+    assert_eq!(
+        world.reservation(&address).await.amount,
+        15_000 + PREFIX_RESERVE_TOKENS
+    );
+    assert_eq!(world.copy(copies[0]).await.reserved_tokens, 10_000);
+    world.check(&[address]).await;
+}
+
+async fn a_preparation_that_comes_again_leaves_resolved_copies_alone(emulator: Emulator) {
+    let world = World::new(emulator).await;
+    let copies = world.copies(2).await;
+    let address = world.started(&copies, 5_000).await;
+    let copy = world.taken(&address, copies[0], "a").await;
+    let failure = CopyFailure::file_missing();
+    let failed = world.store.void(&address, &copy, &failure, 0, world.now()).await;
+    assert_eq!(failed.unwrap(), Resolution::Done);
+    let again = world.store.claim_copies(&address, world.now()).await.unwrap();
+    assert!(again.unwrap().is_empty());
+    assert_eq!(world.copy(copies[0]).await.state, CopyState::Failed);
+    world.check(&[address]).await;
+}
+
+async fn a_repeated_request_that_took_the_last_tokens_is_not_refused(emulator: Emulator) {
+    let world = World {
+        granted: 5_000 + PREFIX_RESERVE_TOKENS,
+        ..World::new(emulator).await
+    };
+    let copies = world.copies(1).await;
+    let (first, second) = (world.run(), world.run());
+    let key = Some(("key", "body"));
+    let reserve = async |run| world.reserve_keyed(run, &copies, 5_000, key).await.unwrap();
+    assert_eq!(reserve(&first).await, Reserved::Accepted(first.run));
+    assert_eq!(world.counter().await.remaining, 0);
+    assert_eq!(reserve(&second).await, Reserved::Repeated(first.run));
+    world.check(&[first.address(), second.address()]).await;
+}
