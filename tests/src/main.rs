@@ -8,6 +8,8 @@ mod emulators;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod flows;
+#[cfg(test)]
 mod ledger;
 #[cfg(test)]
 mod openapi;
