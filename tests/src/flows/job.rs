@@ -2,6 +2,8 @@
 
 use local::provider::Shown;
 use serde_json::Value;
+use shared::domain::quota::copy_estimate_tokens;
+use shared::domain::run::PREFIX_RESERVE_TOKENS;
 use shared::domain::time::UnixMillis;
 use shared::grading::cost::cost;
 use shared::llm::prices::Prices;
@@ -50,7 +52,10 @@ async fn a_class_is_graded_from_upload_to_result() {
         Value::Null,
         "no cost is shown before the run is finished"
     );
-    assert!(before["tokens"]["reserved"].as_u64().unwrap() >= 12_000 + 10 * 5_000);
+    assert!(
+        before["tokens"]["reserved"].as_u64().unwrap()
+            >= PREFIX_RESERVE_TOKENS + 10 * copy_estimate_tokens(0)
+    );
     assert_eq!(
         world.usage().await["tokens_reserved"],
         before["tokens"]["reserved"]

@@ -91,6 +91,12 @@ impl World {
         )
     }
 
+    /// From here on, no function reaches the table, the bucket or the queue.
+    pub(super) async fn cut_off(&mut self) {
+        let clients = Clients::on(local::emulator::sdk_config("http://127.0.0.1:9").await);
+        self.doors = doors(&clients, &self.table, &self.queue_url, &self.clock, &self.keys);
+    }
+
     /// Method and path template of every route of the contract.
     pub(super) fn routes(&self) -> Vec<(String, String)> {
         let mut routes = Vec::new();
