@@ -10,6 +10,8 @@ mod events;
 #[cfg(test)]
 mod faulty;
 #[cfg(test)]
+mod flows;
+#[cfg(test)]
 mod ledger;
 #[cfg(test)]
 mod openapi;

@@ -4,14 +4,14 @@ mod intake;
 mod view;
 
 use axum::Json;
-use axum::extract::{FromRef, Path, State};
+use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use shared::clock::Clock;
 use shared::domain::copy::{Copy, CopyState};
 use shared::domain::failure::{Conflict, Failure, Noun};
 use shared::domain::ids::{AssignmentId, CopyId};
 use shared::domain::time::UnixMillis;
-use shared::http::{Body, Caller, IdempotencyKey, ListQuery, Problem, Sessions, edge};
+use shared::http::{Body, Caller, IdempotencyKey, ListQuery, Path, Problem, Sessions, edge};
 use shared::store::{Assignment, COPIES_PER_ASSIGNMENT_MAX, Created, Cursor, Store, UploadSigner, copy_key};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;

@@ -3,7 +3,7 @@
 mod start;
 
 use axum::Json;
-use axum::extract::{FromRef, Path, State};
+use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use shared::clock::Clock;
@@ -12,7 +12,7 @@ use shared::domain::ids::{AssignmentId, RunId};
 use shared::domain::quota::TierLimits;
 use shared::domain::run::{Reservation, RunState};
 use shared::domain::time::UnixMillis;
-use shared::http::{Body, Caller, Correlation, IdempotencyKey, Problem, Sessions, edge};
+use shared::http::{Body, Caller, Correlation, IdempotencyKey, Path, Problem, Sessions, edge};
 use shared::store::{Assignment, Objects, Queue, RunRecord, Store};
 use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;

@@ -3,13 +3,13 @@
 mod view;
 
 use axum::Json;
-use axum::extract::{FromRef, Path, State};
+use axum::extract::{FromRef, State};
 use shared::clock::Clock;
 use shared::domain::copy::Copy;
 use shared::domain::failure::{Failure, Internal, Noun};
 use shared::domain::ids::{AssignmentId, CopyId, RunId};
 use shared::domain::quota::{Counter, TierLimits};
-use shared::http::{Caller, ListQuery, Problem, Sessions, edge};
+use shared::http::{Caller, ListQuery, Path, Problem, Sessions, edge};
 use shared::store::{Assignment, Cursor, Objects, RunRecord, Store};
 use std::collections::HashMap;
 use utoipa::openapi::OpenApi;

@@ -146,16 +146,36 @@ impl<M: Model> Asking<'_, M> {
 
     async fn call(&mut self, prompt: &Prompt, key: &str) -> Result<Kept, Trouble> {
         let started = self.doors.clock.now_millis();
-        let answer = match self.model.answer(prompt, self.deadline).await {
-            Ok(answer) => answer,
-            Err(failure) => return Err(self.refused(&failure)),
-        };
-        let receipt = answer.receipt;
-        let kept = Kept {
-            text: answer.text,
-            usage: receipt.usage,
-            model: receipt.model,
-            request_id: receipt.request_id,
+        let (kept, attempts, unknown_calls) = match self.model.answer(prompt, self.deadline).await {
+            Ok(answer) => {
+                let receipt = answer.receipt;
+                let kept = Kept {
+                    text: answer.text,
+                    usage: receipt.usage,
+                    model: receipt.model,
+                    request_id: receipt.request_id,
+                };
+                (kept, receipt.attempts, receipt.unknown_calls)
+            }
+            Err(failure) => match failure.billed.filter(|_| failure.retryable()) {
+                None => {
+                    let usage = failure.billed.unwrap_or_default();
+                    let (attempts, unknown_calls) = (failure.attempts, failure.unknown_calls);
+                    self.measure(prompt.phase, &usage, attempts, unknown_calls, started);
+                    return Err(self.refused(&failure));
+                }
+                // Paid for, but not JSON. Kept like any answer, it is metered whoever takes the copy over, and
+                // counts among those that may be asked for.
+                Some(usage) => {
+                    let kept = Kept {
+                        text: String::new(),
+                        usage,
+                        model: self.doors.model.clone(),
+                        request_id: failure.request_id,
+                    };
+                    (kept, failure.attempts, failure.unknown_calls)
+                }
+            },
         };
         let bytes =
             serde_json::to_vec(&kept).map_err(|error| Failure::Internal(Internal::new(error.to_string())))?;
@@ -163,13 +183,7 @@ impl<M: Model> Asking<'_, M> {
             // The answer is here and can be used; only a crash right now would pay for it twice.
             tracing::warn!(code = failure.code(), "a paid reply could not be kept");
         }
-        self.measure(
-            prompt.phase,
-            &kept.usage,
-            receipt.attempts,
-            receipt.unknown_calls,
-            started,
-        );
+        self.measure(prompt.phase, &kept.usage, attempts, unknown_calls, started);
         Ok(kept)
     }
 
@@ -186,7 +200,9 @@ impl<M: Model> Asking<'_, M> {
             .value(
                 "CacheMisses",
                 Unit::Count,
-                u64::from(phase == Phase::Grading && usage.cache_read_tokens == 0),
+                u64::from(
+                    phase == Phase::Grading && usage.prompt_tokens() > 0 && usage.cache_read_tokens == 0,
+                ),
             )
             .value(
                 "PhaseMilliseconds",

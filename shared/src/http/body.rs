@@ -1,4 +1,4 @@
-//! Bodies, idempotency keys and list parameters, parsed before a handler sees them.
+//! Bodies, paths, idempotency keys and list parameters, parsed before a handler sees them.
 
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use crate::domain::failure::{Failure, Sentence};
+use crate::domain::failure::{Failure, Noun, Sentence};
 
 /// Bytes of a JSON body, at most: the longest barème and a class list fit several times.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -53,6 +53,20 @@ async fn read<T: DeserializeOwned>(request: Request) -> Result<Body<T>, Failure>
         value,
         digest: hex::encode(digest.finalize()),
     })
+}
+
+/// The path's parameters. One that is no text names nothing that exists.
+#[derive(Debug)]
+pub struct Path<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = axum::response::Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let read = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        read.map(|axum::extract::Path(value)| Self(value))
+            .map_err(|_| Failure::NotFound(Noun::Route).into_response())
+    }
 }
 
 /// The `Idempotency-Key` header, as a digest: what a caller sends never becomes a part of a key.
@@ -111,10 +125,21 @@ impl<S: Send + Sync> FromRequestParts<S> for ListQuery {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let Query(raw) = Query::<RawList>::from_request_parts(parts, state)
             .await
-            .map_err(|error| Failure::Malformed(error.body_text()).into_response())?;
+            .map_err(|_| invalid_list().into_response())?;
         Ok(Self {
             cursor: raw.cursor,
             limit: raw.limit.unwrap_or(50).clamp(1, 100),
         })
+    }
+}
+
+fn invalid_list() -> Failure {
+    Failure::Invalid {
+        path: "limit".to_owned(),
+        code: "invalid-list",
+        sentence: Sentence::new(
+            "Une liste prend au plus un « cursor » et une « limit » de 1 à 100 : corrigez l'adresse.",
+            "A list takes at most one “cursor” and one “limit” of 1 to 100: correct the address.",
+        ),
     }
 }

@@ -4,6 +4,6 @@ mod body;
 mod problem;
 mod session;
 
-pub use body::{BODY_BYTES_MAX, Body, IdempotencyKey, ListQuery};
+pub use body::{BODY_BYTES_MAX, Body, IdempotencyKey, ListQuery, Path};
 pub use problem::{Correlation, Problem, edge};
 pub use session::{ACCESS_SECONDS, Caller, Sessions, mint};

@@ -1,0 +1,377 @@
+//! What the doors refuse, each as a problem in the caller's language, with nothing lost.
+
+use serde_json::{Value, json};
+
+use super::teacher::{Teacher, sample_json};
+use super::world::World;
+
+/// What is sent and what comes back. `{a}` in a path is an assignment with a barème.
+struct Case {
+    about: &'static str,
+    method: &'static str,
+    path: String,
+    body: Vec<u8>,
+    status: u16,
+    code: &'static str,
+    /// The field that the problem names, where it names one.
+    field: Option<&'static str>,
+}
+
+fn case(
+    about: &'static str,
+    (method, path): (&'static str, &str),
+    body: impl ToString,
+    (status, code): (u16, &'static str),
+    field: Option<&'static str>,
+) -> Case {
+    Case {
+        about,
+        method,
+        path: path.to_owned(),
+        body: body.to_string().into_bytes(),
+        status,
+        code,
+        field,
+    }
+}
+
+const MALFORMED: (u16, &str) = (400, "malformed-body");
+const NOT_FOUND: (u16, &str) = (404, "not-found");
+const ASSIGNMENTS: (&str, &str) = ("POST", "/api/assignments");
+const RUBRICS: (&str, &str) = ("POST", "/api/assignments/{a}/rubrics");
+const COPIES: (&str, &str) = ("POST", "/api/assignments/{a}/copies");
+const RUNS: (&str, &str) = ("POST", "/api/assignments/{a}/runs");
+
+fn new_assignments() -> Vec<Case> {
+    let with = |field: &str, value: Value| {
+        let mut body = json!({ "title": "Devoir", "subject": "Histoire", "level": "3e" });
+        body[field] = value;
+        body
+    };
+    let text = (422, "invalid-text");
+    let large = format!(r#"{{"title": "{}"}}"#, "x".repeat(256 * 1024));
+    vec![
+        case("half a body", ASSIGNMENTS, r#"{"title":"#, MALFORMED, None),
+        case(
+            "two bodies",
+            ASSIGNMENTS,
+            r#"{"title":"a","subject":"b","level":"c"} {}"#,
+            MALFORMED,
+            None,
+        ),
+        case("a list", ASSIGNMENTS, "[]", MALFORMED, None),
+        case(
+            "an unknown field",
+            ASSIGNMENTS,
+            with("colour", json!("red")),
+            MALFORMED,
+            None,
+        ),
+        case(
+            "no title",
+            ASSIGNMENTS,
+            json!({ "subject": "b", "level": "c" }),
+            MALFORMED,
+            None,
+        ),
+        case(
+            "an unknown language",
+            ASSIGNMENTS,
+            with("language", json!("de")),
+            MALFORMED,
+            None,
+        ),
+        case(
+            "an empty title",
+            ASSIGNMENTS,
+            with("title", json!(" ")),
+            text,
+            Some("title"),
+        ),
+        case(
+            "a bell in the title",
+            ASSIGNMENTS,
+            with("title", json!("a\u{7}")),
+            text,
+            Some("title"),
+        ),
+        case(
+            "a long pupil",
+            ASSIGNMENTS,
+            with("roster", json!(["é".repeat(101)])),
+            text,
+            Some("roster[0]"),
+        ),
+        case(
+            "a roster of a whole school",
+            ASSIGNMENTS,
+            with("roster", json!(vec!["Léa"; 201])),
+            (422, "wrong-count"),
+            Some("roster"),
+        ),
+        case(
+            "a name zone of half a page",
+            ASSIGNMENTS,
+            with("name_zone_percent", json!(50)),
+            (422, "out-of-range"),
+            Some("name_zone_percent"),
+        ),
+        case(
+            "a body too large",
+            ASSIGNMENTS,
+            large,
+            (413, "body-too-large"),
+            None,
+        ),
+    ]
+}
+
+fn barèmes() -> Vec<Case> {
+    let with = |place: &str, value: Value| {
+        let mut rubric = sample_json("histoire/rubric.json");
+        *rubric.pointer_mut(place).unwrap() = value;
+        rubric
+    };
+    let mut unknown = sample_json("histoire/rubric.json");
+    unknown["colour"] = json!("red");
+    let first = "/questions/0/criteria/0/points";
+    let wrong = (422, "invalid-rubric");
+    vec![
+        case(
+            "questions that do not add up",
+            RUBRICS,
+            with("/total", json!("21")),
+            wrong,
+            Some("total"),
+        ),
+        case(
+            "criteria that do not add up",
+            RUBRICS,
+            with(first, json!("1")),
+            wrong,
+            Some("questions[0].points"),
+        ),
+        case(
+            "negative points",
+            RUBRICS,
+            with(first, json!("-1.5")),
+            wrong,
+            Some("questions[0].criteria[0].points"),
+        ),
+        case(
+            "points between two steps",
+            RUBRICS,
+            with(first, json!("1.3")),
+            wrong,
+            Some("questions[0].criteria[0].points"),
+        ),
+        case(
+            "points that are no number",
+            RUBRICS,
+            with("/total", json!("vingt")),
+            wrong,
+            Some("total"),
+        ),
+        case("an unknown field", RUBRICS, unknown, wrong, Some("")),
+        case("not JSON", RUBRICS, "barème", MALFORMED, None),
+    ]
+}
+
+fn files() -> Vec<Case> {
+    let file = |name: &str, size: Value| json!({ "files": [{ "name": name, "size_bytes": size }] });
+    let many = |count: usize| json!({ "files": vec![json!({ "name": "a.pdf", "size_bytes": 1 }); count] });
+    let size = (422, "file-size");
+    let count = (422, "wrong-count");
+    vec![
+        case(
+            "a text document",
+            COPIES,
+            file("copie.docx", json!(10)),
+            (422, "not-a-pdf"),
+            Some("files[0].name"),
+        ),
+        case(
+            "a byte over 50 MB",
+            COPIES,
+            file("a.pdf", json!(52_428_801)),
+            size,
+            Some("files[0].size_bytes"),
+        ),
+        case(
+            "no byte at all",
+            COPIES,
+            file("a.pdf", json!(0)),
+            size,
+            Some("files[0].size_bytes"),
+        ),
+        case(
+            "less than no byte",
+            COPIES,
+            file("a.pdf", json!(-1)),
+            MALFORMED,
+            None,
+        ),
+        case(
+            "a line break in the name",
+            COPIES,
+            file("a\n.pdf", json!(1)),
+            (422, "invalid-text"),
+            Some("files[0].name"),
+        ),
+        case("no file", COPIES, many(0), count, Some("files")),
+        case("101 files", COPIES, many(101), count, Some("files")),
+    ]
+}
+
+fn runs_and_lists() -> Vec<Case> {
+    let unknown = "019aa000-0000-7000-8000-000000000009";
+    let count = (422, "wrong-count");
+    let cursor = (422, "invalid-cursor");
+    let list = (422, "invalid-list");
+    let get = |path: &'static str| ("GET", path);
+    vec![
+        case("no copy", RUNS, json!({ "copies": [] }), count, Some("copies")),
+        case(
+            "501 copies",
+            RUNS,
+            json!({ "copies": vec![unknown; 501] }),
+            count,
+            Some("copies"),
+        ),
+        case(
+            "an unknown copy",
+            RUNS,
+            json!({ "copies": [unknown] }),
+            NOT_FOUND,
+            None,
+        ),
+        case(
+            "not a copy",
+            RUNS,
+            json!({ "copies": ["../.."] }),
+            NOT_FOUND,
+            None,
+        ),
+        case(
+            "an unknown barème",
+            RUNS,
+            json!({ "rubric_version": 9 }),
+            NOT_FOUND,
+            None,
+        ),
+        case(
+            "an unknown field",
+            RUNS,
+            json!({ "model": "free" }),
+            MALFORMED,
+            None,
+        ),
+        case(
+            "no barème of this number",
+            get("/api/assignments/{a}/rubrics/2"),
+            "",
+            NOT_FOUND,
+            None,
+        ),
+        case(
+            "no barème of this name",
+            get("/api/assignments/{a}/rubrics/x"),
+            "",
+            NOT_FOUND,
+            None,
+        ),
+        case(
+            "a made-up cursor",
+            get("/api/assignments?cursor=made-up!"),
+            "",
+            cursor,
+            Some("cursor"),
+        ),
+        case(
+            "a cursor out of the list",
+            get("/api/assignments?cursor=QUNDT1VOVA"),
+            "",
+            cursor,
+            Some("cursor"),
+        ),
+        case(
+            "a list's place as a key",
+            get("/api/assignments/{a}/copies?cursor=QDE"),
+            "",
+            cursor,
+            Some("cursor"),
+        ),
+        case(
+            "a limit in words",
+            get("/api/assignments?limit=many"),
+            "",
+            list,
+            Some("limit"),
+        ),
+        case(
+            "a limit below nothing",
+            get("/api/assignments/{a}/copies?limit=-1"),
+            "",
+            list,
+            Some("limit"),
+        ),
+        case(
+            "a path that is no text",
+            get("/api/assignments/%FF"),
+            "",
+            NOT_FOUND,
+            None,
+        ),
+        case("an unknown path", get("/api/nothing"), "", NOT_FOUND, None),
+        case("a path out of the API", get("/"), "", NOT_FOUND, None),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_input_is_refused_with_a_problem_in_the_callers_language() {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let assignment = teacher.exam().await;
+    for case in [new_assignments(), barèmes(), files(), runs_and_lists()]
+        .into_iter()
+        .flatten()
+    {
+        let path = case.path.replace("{a}", &assignment);
+        let ask = async |teacher: &Teacher<'_>| {
+            let answer = teacher.send(case.method, &path, case.body.clone()).await;
+            answer.problem(case.status, case.code)
+        };
+        let (french, english) = (ask(&teacher).await, ask(&teacher.english()).await);
+        assert_eq!(french["path"].as_str(), case.field, "{}: {french}", case.about);
+        assert_ne!(french["detail"], english["detail"], "{}", case.about);
+        for detail in [&french["detail"], &english["detail"]] {
+            assert!(
+                detail.as_str().unwrap().ends_with('.'),
+                "{}: {detail} is no sentence",
+                case.about
+            );
+        }
+    }
+    let listed = teacher.get("/api/assignments").await.ok();
+    assert_eq!(
+        listed["items"].as_array().unwrap().len(),
+        1,
+        "nothing was made, nothing was lost"
+    );
+    assert_eq!(listed["items"][0]["rubric_version"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_method_that_a_route_does_not_take_is_told_so() {
+    let world = World::new().await;
+    for (_, template) in world.routes() {
+        let path = template.replace(['{', '}'], "");
+        for method in ["DELETE", "PUT", "PATCH"] {
+            world
+                .teacher()
+                .send(method, &path, Vec::new())
+                .await
+                .problem(405, "method-not-allowed");
+        }
+    }
+}

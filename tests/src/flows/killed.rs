@@ -1,0 +1,133 @@
+//! A worker that is killed: another finishes its copy, and the copy is charged once.
+
+use aws_sdk_sqs::types::Message;
+use serde_json::json;
+use shared::domain::copy::EPOCHS_MAX;
+
+use super::death::{Moment, Mortal};
+use super::work::{event, outlive_leases};
+use super::world::World;
+
+/// A run of one copy, prepared: the assignment, the run, and the copy's message, in hand.
+async fn prepared(world: &World) -> (String, String, Vec<Message>) {
+    let (assignment, run, _) = world.teacher().one_copy_started().await;
+    let prepare = world.receive().await;
+    assert!(world.deliver(&world.worker(), &prepare).await.is_empty());
+    let grade = world.receive().await;
+    assert_eq!(grade.len(), 1);
+    (assignment, run, grade)
+}
+
+/// Gives the message to a worker that does not survive the moment.
+async fn kill(world: &World, moment: Moment, message: &[Message]) {
+    let mortal = Mortal::at(moment);
+    let worker = world.worker_with(mortal.clients(&world.config), world.settings());
+    tokio::select! {
+        answer = worker::handle(&worker.doors, &worker.model, event(message)) => {
+            panic!("it outlived {moment:?}: {answer:?}")
+        }
+        () = mortal.died() => {}
+    }
+}
+
+async fn is_finished_once_after(moment: Moment) {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let (assignment, run, message) = prepared(&world).await;
+    kill(&world, moment, &message).await;
+    let paid = world.provider.ledger();
+
+    let early = world.sweep().await;
+    let settled = moment == Moment::Settled;
+    assert_eq!(
+        (early.revived, early.finished),
+        (0, u64::from(settled)),
+        "{moment:?}: its lease is not over"
+    );
+    outlive_leases(&world.clock);
+    assert_eq!(world.sweep().await.revived, u64::from(!settled), "{moment:?}");
+    world.work().await;
+
+    let record = teacher.run(&assignment, &run).await;
+    assert_eq!(record["state"], "done", "{moment:?}: {record}");
+    assert_eq!(record["copies"]["graded"], 1, "{moment:?}: {record}");
+    let (again, lost) = match moment {
+        Moment::Leased => (1, 0),
+        Moment::Answered => (1, paid[1].usage.charged_tokens()),
+        Moment::AnswerKept | Moment::ResultStored | Moment::Settled => (0, 0),
+    };
+    assert_eq!(
+        world.provider.ledger().len() - paid.len(),
+        again,
+        "{moment:?}: calls after the death"
+    );
+    let used = world.billed_tokens() - lost;
+    assert_eq!(record["tokens"]["used"], used, "{moment:?}");
+
+    // The dead worker's message comes back at last, to nothing.
+    assert!(
+        world.deliver(&world.worker(), &message).await.is_empty(),
+        "{moment:?}"
+    );
+    assert_eq!(world.provider.ledger().len() - paid.len(), again, "{moment:?}");
+    world.assert_settled(used).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_whose_worker_is_killed_is_finished_by_another_and_charged_once() {
+    for moment in [
+        Moment::Leased,
+        Moment::Answered,
+        Moment::AnswerKept,
+        Moment::ResultStored,
+        Moment::Settled,
+    ] {
+        is_finished_once_after(moment).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_kills_every_worker_fails_and_is_not_charged() {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let (assignment, run, mut message) = prepared(&world).await;
+    for _ in 0..EPOCHS_MAX {
+        kill(&world, Moment::ResultStored, &message).await;
+        outlive_leases(&world.clock);
+        assert_eq!(world.sweep().await.revived, 1);
+        message = world.receive().await;
+    }
+    assert!(world.deliver(&world.worker(), &message).await.is_empty());
+    let record = teacher.run(&assignment, &run).await;
+    assert_eq!(
+        (&record["state"], &record["copies"]["failed"]),
+        (&json!("done"), &json!(1))
+    );
+    let copies = teacher.copies(&assignment, &run).await;
+    assert_eq!(copies[0]["failure"]["code"], "attempts-exhausted");
+    assert_eq!(
+        world.provider.ledger().len(),
+        2,
+        "the kept answer is never paid for again"
+    );
+    world
+        .assert_settled(world.provider.ledger()[0].usage.charged_tokens())
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_whose_copies_are_never_worked_on_ends_and_is_given_back() {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let (assignment, run, _) = prepared(&world).await;
+    let warm_up = world.billed_tokens();
+    world.clock.advance_seconds(6 * 3600 + 1);
+    world.sweep().await;
+    let record = teacher.run(&assignment, &run).await;
+    assert_eq!(record["copies"]["failed"], 1, "{record}");
+    assert_eq!(
+        teacher.copies(&assignment, &run).await[0]["failure"]["code"],
+        "expired"
+    );
+    world.assert_settled(warm_up).await;
+}

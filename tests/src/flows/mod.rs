@@ -1,0 +1,17 @@
+//! The main job through its public doors: HTTP in, the queue, the worker, the model's wire, the sweeper. Real
+//! functions, a real emulator, a provider on this machine; only the time is the test's.
+
+mod access;
+mod bad_input;
+mod death;
+mod job;
+mod killed;
+mod lists;
+mod provider_faults;
+mod redelivery;
+mod refusals;
+mod session;
+mod teacher;
+mod upload;
+mod work;
+mod world;

@@ -1,0 +1,191 @@
+//! Messages that come often, late, or from no one of ours; runs that a teacher stops and retries.
+
+use futures::future::join_all;
+use local::provider::{Fault, Kind};
+use serde_json::json;
+
+use super::teacher::{Teacher, sample, text};
+use super::work::event;
+use super::world::World;
+
+async fn class(teacher: &Teacher<'_>, names: &[&str]) -> (String, String) {
+    let assignment = teacher.exam().await;
+    let pdf = sample("histoire/bernard-ines.pdf");
+    let files: Vec<(&str, Vec<u8>)> = names.iter().map(|name| (*name, pdf.clone())).collect();
+    teacher.hand_in(&assignment, &files).await;
+    let run = teacher.start(&assignment).await;
+    (assignment, run)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_delivered_ten_times_at_once_is_charged_once() {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let (assignment, run) = class(&teacher, &["a.pdf"]).await;
+    let worker = world.worker();
+    for step in ["prepare", "grade"] {
+        let message = world.receive().await;
+        assert_eq!(message.len(), 1, "{step}");
+        let again = || worker::handle(&worker.doors, &worker.model, event(&message));
+        join_all((0..10).map(|_| again())).await;
+        assert_eq!(again().await.batch_item_failures, [], "{step}: it is done");
+    }
+    let record = teacher.run(&assignment, &run).await;
+    assert_eq!(
+        (&record["state"], &record["copies"]["graded"]),
+        (&json!("done"), &json!(1))
+    );
+    assert_eq!(world.provider.ledger().len(), 2, "a warm-up and an answer");
+    assert_eq!(record["tokens"]["used"], world.billed_tokens());
+    world.assert_settled(world.billed_tokens()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_stopped_midway_gives_back_what_waits_and_another_grades_it() {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let (assignment, run) = class(&teacher, &["a.pdf", "b.pdf", "c.pdf"]).await;
+    let worker = world.worker();
+    let prepare = world.receive().await;
+    world.deliver(&worker, &prepare).await;
+    let copies = world.receive().await;
+    world.deliver(&worker, &copies[..1]).await;
+
+    let stop = format!("/api/assignments/{assignment}/runs/{run}/stop");
+    let stopped = teacher.post(&stop, &json!({})).await.ok();
+    assert_eq!(
+        (&stopped["state"], &stopped["reserved_tokens"]),
+        (&json!("stopped"), &json!(0))
+    );
+    assert_eq!(
+        teacher.post(&stop, &json!({})).await.ok(),
+        stopped,
+        "asked twice, stopped once"
+    );
+    let record = teacher.run(&assignment, &run).await;
+    assert_eq!(
+        (&record["copies"]["graded"], &record["copies"]["given_back"]),
+        (&json!(1), &json!(2))
+    );
+    let used = world.billed_tokens();
+    world.assert_settled(used).await;
+
+    assert!(
+        world.deliver(&worker, &copies[1..]).await.is_empty(),
+        "late messages find nothing to do"
+    );
+    assert_eq!(world.billed_tokens(), used);
+
+    let next = teacher.start(&assignment).await;
+    world.work().await;
+    let record = teacher.run(&assignment, &next).await;
+    assert_eq!(
+        (&record["copies"]["total"], &record["copies"]["graded"]),
+        (&json!(2), &json!(2))
+    );
+    world.assert_settled(world.billed_tokens()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_stopped_before_it_began_costs_nothing() {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let (assignment, run) = class(&teacher, &["a.pdf"]).await;
+    let stop = format!("/api/assignments/{assignment}/runs/{run}/stop");
+    assert_eq!(teacher.post(&stop, &json!({})).await.ok()["state"], "stopped");
+    world.work().await;
+    assert!(world.provider.ledger().is_empty());
+    world.assert_settled(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_failed_is_retried_as_a_new_run_and_nothing_else_is() {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let (assignment, run) = class(&teacher, &["a.pdf", "b.pdf"]).await;
+    let worker = world.worker();
+    let prepare = world.receive().await;
+    world.deliver(&worker, &prepare).await;
+    world.provider.inject([Fault::next(Kind::Refusal)]);
+    world.work().await;
+    let record = teacher.run(&assignment, &run).await;
+    assert_eq!(
+        (&record["copies"]["graded"], &record["copies"]["failed"]),
+        (&json!(1), &json!(1))
+    );
+
+    let retry = format!("/api/assignments/{assignment}/runs/{run}/retry");
+    let again = teacher.keyed("again").post(&retry, &json!({})).await;
+    assert_eq!(
+        teacher.keyed("again").post(&retry, &json!({})).await,
+        again,
+        "asked twice, retried once"
+    );
+    let again = text(&again.ok(), "run");
+    world.work().await;
+    let record = teacher.run(&assignment, &again).await;
+    assert_eq!(record["retry_of"], run.as_str());
+    assert_eq!(
+        (&record["copies"]["total"], &record["copies"]["graded"]),
+        (&json!(1), &json!(1))
+    );
+    teacher
+        .post(&retry, &json!({}))
+        .await
+        .problem(409, "nothing-to-grade");
+    let used = teacher.run(&assignment, &run).await["tokens"]["used"]
+        .as_u64()
+        .unwrap()
+        + record["tokens"]["used"].as_u64().unwrap();
+    world.assert_settled(used).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_not_ours_comes_back_and_its_neighbours_are_done() {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let (assignment, run) = class(&teacher, &["a.pdf", "b.pdf"]).await;
+    let worker = world.worker();
+    let prepare = world.receive().await;
+    world.deliver(&worker, &prepare).await;
+    for body in ["bonjour", "{}", r#"{"kind":"grade"}"#] {
+        world
+            .sqs
+            .send_message()
+            .queue_url(&world.queue_url)
+            .message_body(body)
+            .send()
+            .await
+            .unwrap();
+    }
+    let batch = world.receive().await;
+    assert_eq!(batch.len(), 5);
+    let failed = world.deliver(&worker, &batch).await;
+    assert_eq!(failed.len(), 3);
+    let record = teacher.run(&assignment, &run).await;
+    assert_eq!(
+        (&record["state"], &record["copies"]["graded"]),
+        (&json!("done"), &json!(2))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_runs_asked_for_at_once_grade_each_copy_once() {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let (assignment, first) = class(&teacher, &["a.pdf", "b.pdf"]).await;
+    let second = teacher.start(&assignment).await;
+    world.work().await;
+    let (first, second) = (
+        teacher.run(&assignment, &first).await,
+        teacher.run(&assignment, &second).await,
+    );
+    let sum =
+        |field: &str| first["copies"][field].as_u64().unwrap() + second["copies"][field].as_u64().unwrap();
+    assert_eq!(
+        (sum("graded"), sum("given_back"), sum("open")),
+        (2, 2, 0),
+        "{first} {second}"
+    );
+    world.assert_settled(world.billed_tokens()).await;
+}
