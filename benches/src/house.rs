@@ -14,18 +14,15 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType,
 };
-use axum::Router;
-use axum::body::Body;
-use axum::http::Request;
-use http_body_util::BodyExt as _;
+use aws_sdk_s3::types::CreateBucketConfiguration;
 use local::demo_grader::DemoGrader;
-use local::emulator::{Dynoxide, Ministack, project_root, sdk_config};
+use local::emulator::{Dynoxide, Ministack, REGION, project_root, sdk_config};
 use local::provider::{Latency, Options, Provider};
 use local::supervisor::SessionKey;
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::clock::Clock;
 use shared::domain::copy::Copy;
-use shared::domain::ids::{AccountId, CopyId, RunId};
+use shared::domain::ids::{AccountId, RunId};
 use shared::domain::run::{Address, ReservationState};
 use shared::domain::time::UnixMillis;
 use shared::http::Sessions;
@@ -34,9 +31,8 @@ use shared::llm::{Anthropic, Settings};
 use shared::pdf::Reader;
 use shared::store::{Clients, Objects, Queue, RunRecord, Store, copy_key};
 use tokio::task::JoinSet;
-use tower::ServiceExt as _;
 
-use crate::samples::folder;
+use crate::teacher::Teacher;
 use crate::write_units::{Line, Meter};
 
 const TABLE: &str = "bench";
@@ -112,6 +108,11 @@ impl House {
         )
         .create_bucket()
         .bucket(BUCKET)
+        .create_bucket_configuration(
+            CreateBucketConfiguration::builder()
+                .location_constraint(REGION.into())
+                .build(),
+        )
         .send()
         .await?;
         let made = aws_sdk_sqs::Client::new(&others)
@@ -300,69 +301,6 @@ impl House {
             })
             .0,
         })
-    }
-}
-
-/// A caller of the API, in this process.
-struct Teacher {
-    token: String,
-    assignments: Router,
-    grade: Router,
-}
-
-impl Teacher {
-    /// An assignment with its barème; answers its id.
-    async fn assignment(&self, class: &str) -> anyhow::Result<String> {
-        let read = |name: &str| -> anyhow::Result<Value> {
-            let path = folder(class).join(name);
-            let text =
-                std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            Ok(serde_json::from_str(&text)?)
-        };
-        let mut assignment = read("assignment.json")?;
-        if let Some(fields) = assignment.as_object_mut() {
-            fields.remove("class");
-        }
-        let made = self
-            .post(&self.assignments, "/api/assignments", &assignment)
-            .await?;
-        let id = made["id"].as_str().context("no id")?.to_owned();
-        let path = format!("/api/assignments/{id}/rubrics");
-        self.post(&self.assignments, &path, &read("rubric.json")?).await?;
-        Ok(id)
-    }
-
-    async fn slots(&self, assignment: &str, files: &[(String, &[u8])]) -> anyhow::Result<Vec<CopyId>> {
-        let wanted: Vec<Value> = files
-            .iter()
-            .map(|(name, pdf)| json!({ "name": name, "size_bytes": pdf.len() }))
-            .collect();
-        let path = format!("/api/assignments/{assignment}/copies");
-        let made = self
-            .post(&self.assignments, &path, &json!({ "files": wanted }))
-            .await?;
-        let slots = made["slots"].as_array().context("no slots")?;
-        let ids = slots
-            .iter()
-            .map(|slot| Ok(slot["copy"].as_str().context("no copy")?.parse()?));
-        ids.collect()
-    }
-
-    async fn post(&self, door: &Router, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let request = Request::post(path)
-            .header("authorization", format!("Bearer {}", self.token))
-            .header("content-type", "application/json")
-            .header("idempotency-key", uuid::Uuid::new_v4().to_string())
-            .body(Body::from(body.to_string()))?;
-        let answer = door.clone().oneshot(request).await?;
-        let status = answer.status();
-        let bytes = answer.into_body().collect().await?.to_bytes();
-        ensure!(
-            status.is_success(),
-            "{path} answered {status}: {}",
-            String::from_utf8_lossy(&bytes)
-        );
-        Ok(serde_json::from_slice(&bytes)?)
     }
 }
 

@@ -5,4 +5,5 @@ pub mod figures;
 pub mod house;
 pub mod runtime_api;
 pub mod samples;
+mod teacher;
 pub mod write_units;

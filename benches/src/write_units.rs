@@ -199,3 +199,38 @@ impl Write {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settle() -> Write {
+        Write {
+            operation: "TransactWriteItems".to_owned(),
+            body: json!({ "TransactItems": [
+                { "Update": { "Key": { "pk": { "S": "G#a" }, "sk": { "S": "COPY#c" } } } },
+                { "Put": { "Item": { "pk": { "S": "L#a#free" }, "sk": { "S": "ENTRY#run#r#copy#c" } } } },
+            ] }),
+        }
+    }
+
+    #[test]
+    fn a_write_is_counted_as_reported_and_a_refused_one_at_the_floor() {
+        let mut line = Line::default();
+        let reported = br#"{"ConsumedCapacity":[{"TableName":"t","CapacityUnits":6.0}]}"#;
+        settle().count(true, reported, &mut line);
+        settle().count(false, b"{}", &mut line);
+        let expected = Line {
+            requests: 1,
+            refused: 1,
+            units: 10.0,
+            floor: 8.0,
+        };
+        assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn a_write_is_named_by_its_ledger_line() {
+        assert_eq!(settle().name(), "copy: settle");
+    }
+}
