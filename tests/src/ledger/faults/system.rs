@@ -228,7 +228,11 @@ impl System {
             .await?
         {
             Preparation::Taken(_) => {}
-            Preparation::Busy => return Ok(Next::Later),
+            Preparation::Busy(_) => return Ok(Next::Later),
+            Preparation::Exhausted => {
+                store.expire(address, now).await?;
+                return Ok(Next::Done);
+            }
             Preparation::Gone => return Ok(Next::Done),
         }
         let reservation = store.reservation(address).await?.unwrap();
