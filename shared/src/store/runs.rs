@@ -233,6 +233,8 @@ impl Store {
             Err(error) if is_refused(&error) => match self.run(address.assignment, address.run).await? {
                 Some(record) if !record.prepared => match record.prepare_until {
                     Some(until) if until >= now => Ok(Preparation::Busy(until)),
+                    // Its worker gave it back after we were refused.
+                    _ if record.prepare_epoch < EPOCHS_MAX => Ok(Preparation::Busy(now)),
                     _ => Ok(Preparation::Exhausted),
                 },
                 Some(_) | None => Ok(Preparation::Gone),
