@@ -1,12 +1,13 @@
-//! What is asked a second time: by the same worker, or after a crash.
+//! What is asked a second time, or too late: by the same worker, after a crash, beside another.
 
+use futures::future::{join, join_all};
 use shared::domain::copy::{CopyState, Resolution};
 use shared::domain::failure::CopyFailure;
 use shared::domain::run::{PREFIX_RESERVE_TOKENS, ReservationState, Reserved};
 use shared::store::Extended;
 
 use super::on_both;
-use super::world::World;
+use super::world::{LEASE_SECONDS, World};
 use crate::emulators::Emulator;
 
 on_both! {
@@ -14,6 +15,9 @@ on_both! {
     a_copy_that_asks_for_more_twice_in_one_lease_holds_both
     a_preparation_that_comes_again_leaves_resolved_copies_alone
     a_repeated_request_that_took_the_last_tokens_is_not_refused
+    a_lease_whose_reply_was_lost_is_still_the_holders
+    a_sleeper_neither_fails_nor_gives_back_what_another_holds
+    changes_of_grant_beside_reservations_lose_nothing
 }
 
 async fn a_run_that_gave_a_copy_back_never_takes_it(emulator: Emulator) {
@@ -87,4 +91,53 @@ async fn a_repeated_request_that_took_the_last_tokens_is_not_refused(emulator: E
     assert_eq!(world.counter().await.remaining, 0);
     assert_eq!(reserve(&second).await, Reserved::Repeated(first.run));
     world.check(&[first.address(), second.address()]).await;
+}
+
+async fn a_lease_whose_reply_was_lost_is_still_the_holders(emulator: Emulator) {
+    let world = World::new(emulator).await;
+    let copies = world.copies(1).await;
+    let address = world.started(&copies, 5_000).await;
+    let lost = world.taken(&address, copies[0], "a").await;
+    assert_eq!(world.taken(&address, copies[0], "a").await, lost);
+}
+
+async fn a_sleeper_neither_fails_nor_gives_back_what_another_holds(emulator: Emulator) {
+    let world = World::new(emulator).await;
+    let copies = world.copies(1).await;
+    let address = world.started(&copies, 5_000).await;
+    let sleeper = world.taken(&address, copies[0], "a").await;
+    world.clock.advance_seconds(LEASE_SECONDS + 1);
+    let holder = world.taken(&address, copies[0], "b").await;
+    let (store, now) = (&world.store, world.now());
+    store.hand_back(&address, &sleeper, now).await.unwrap();
+    let failed = store
+        .void(&address, &sleeper, &CopyFailure::file_missing(), 0, now)
+        .await;
+    assert_eq!(failed.unwrap(), Resolution::Fenced);
+    assert!(!store.release(&address, &sleeper).await.unwrap());
+    assert_eq!(world.copy(copies[0]).await, holder);
+    assert_eq!(world.reservation(&address).await.open, 1);
+    world.check(&[address]).await;
+}
+
+async fn changes_of_grant_beside_reservations_lose_nothing(emulator: Emulator) {
+    let world = World {
+        granted: 1_000_000,
+        ..World::new(emulator).await
+    };
+    let copies = world.copies(1).await;
+    let runs: Vec<_> = (0..6).map(|_| world.run()).collect();
+    let regrant = async |number: u64| {
+        let (id, granted) = (number.to_string(), 1_000_000 + number);
+        let period = &world.period;
+        world
+            .store
+            .regrant(world.account, period, granted, &id, world.now())
+            .await
+            .unwrap()
+    };
+    let reserve = async |run| world.reserve_run(run, &copies, 1_000).await.unwrap();
+    join(join_all(runs.iter().map(reserve)), join_all((1..4).map(regrant))).await;
+    let runs: Vec<_> = runs.iter().map(|run| run.address()).collect();
+    world.check(&runs).await;
 }
