@@ -114,7 +114,7 @@ fn assert_a_whole_result(copy: &Value, result: &Value) {
         for criterion in question["criteria"].as_array().unwrap() {
             let earned = criterion["points"]
                 .as_str()
-                .is_some_and(|points| points.trim_matches(['0', '.']) != "");
+                .is_some_and(|points| !points.trim_matches(['0', '.']).is_empty());
             let quoted = criterion["quote"].as_str().is_some_and(|quote| !quote.is_empty());
             let flagged = result["findings"].as_array().unwrap();
             let flagged = flagged

@@ -189,7 +189,7 @@ fn doors(
         store: store.clone(),
         objects: objects.clone(),
         queue: clients.queue(queue_url),
-        limits: limits.clone(),
+        limits,
         sessions: sessions.clone(),
         clock: clock.clone(),
     });
