@@ -7,7 +7,8 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,92 +28,96 @@ struct Answer {
     accepted: bool,
 }
 
-/// The runtime API, listening.
-#[derive(Debug)]
-pub struct RuntimeApi {
+/// Starts `program` as Lambda does, hands it `event`, and ends it. Returns how long it took from the start of the
+/// process to its whole answer, and the answer.
+///
+/// # Errors
+/// The program cannot be started, ends, reports an error, or does not answer.
+pub fn first_answer(
+    program: &Path,
+    environment: &[(&str, &str)],
+    event: &Value,
+) -> anyhow::Result<(Duration, Value)> {
+    let runtime_api = RuntimeApi::start(event)?;
+    let here = runtime_api.address.to_string();
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .env("AWS_LAMBDA_RUNTIME_API", &here)
+        .env("AWS_LAMBDA_FUNCTION_NAME", "bench")
+        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
+        .env("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/bench")
+        .env("AWS_LAMBDA_LOG_STREAM_NAME", "bench")
+        .env("AWS_REGION", "eu-west-3")
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_ENDPOINT_URL", format!("http://{here}"))
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let started = Instant::now();
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("cannot start {}", program.display()))?;
+    let answer = runtime_api.answers.recv_timeout(PATIENCE);
+    child.kill()?;
+    child.wait()?;
+    let Ok(answer) = answer else {
+        let mut complaint = String::new();
+        if let Some(stderr) = child.stderr.take() {
+            stderr.take(2_000).read_to_string(&mut complaint)?;
+        }
+        bail!("{} did not answer: {complaint}", program.display());
+    };
+    let text = String::from_utf8_lossy(&answer.body);
+    if !answer.accepted {
+        bail!("{} reported an error: {text}", program.display());
+    }
+    let body = serde_json::from_slice(&answer.body).with_context(|| format!("not JSON: {text}"))?;
+    Ok((answer.at - started, body))
+}
+
+/// The runtime API of one process, on a port of its own: what a process that is being ended still asks for
+/// must not take the next one's event.
+struct RuntimeApi {
     address: SocketAddr,
-    event: Arc<Mutex<Option<String>>>,
+    closed: Arc<AtomicBool>,
     answers: Receiver<Answer>,
 }
 
 impl RuntimeApi {
-    /// Listens on a free port.
-    ///
-    /// # Errors
-    /// None is free.
-    pub fn start() -> io::Result<Self> {
+    fn start(event: &Value) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
-        let event = Arc::new(Mutex::new(None));
+        let event = Arc::new(Mutex::new(Some(event.to_string())));
+        let closed = Arc::new(AtomicBool::new(false));
         let (tell, answers) = channel();
-        let shared = Arc::clone(&event);
+        let end = Arc::clone(&closed);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (event, tell) = (Arc::clone(&shared), tell.clone());
+                if end.load(Ordering::SeqCst) {
+                    return;
+                }
+                let (event, tell) = (Arc::clone(&event), tell.clone());
                 // A connection ends with the program that opened it; what it broke off is no answer.
                 std::thread::spawn(move || converse(&stream, &event, &tell).is_ok());
             }
         });
         Ok(Self {
             address,
-            event,
+            closed,
             answers,
         })
     }
+}
 
-    /// Starts `program` as Lambda does, hands it `event`, and ends it. Returns how long it took from the start of
-    /// the process to its whole answer, and the answer.
-    ///
-    /// # Errors
-    /// The program cannot be started, ends, reports an error, or does not answer.
-    pub fn first_answer(
-        &self,
-        program: &Path,
-        environment: &[(&str, &str)],
-        event: &Value,
-    ) -> anyhow::Result<(Duration, Value)> {
-        *self.event.lock().unwrap_or_else(PoisonError::into_inner) = Some(event.to_string());
-        let here = self.address.to_string();
-        let mut command = Command::new(program);
-        command
-            .env_clear()
-            .env("AWS_LAMBDA_RUNTIME_API", &here)
-            .env("AWS_LAMBDA_FUNCTION_NAME", "bench")
-            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
-            .env("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/bench")
-            .env("AWS_LAMBDA_LOG_STREAM_NAME", "bench")
-            .env("AWS_REGION", "eu-west-3")
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env("AWS_ENDPOINT_URL", format!("http://{here}"))
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let started = Instant::now();
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))?;
-        let answer = self.answers.recv_timeout(PATIENCE);
-        child.kill()?;
-        child.wait()?;
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                let mut complaint = String::new();
-                if let Some(stderr) = child.stderr.take() {
-                    stderr.take(2_000).read_to_string(&mut complaint)?;
-                }
-                bail!("{} did not answer: {complaint}", program.display());
-            }
-        };
-        let text = String::from_utf8_lossy(&answer.body);
-        if !answer.accepted {
-            bail!("{} reported an error: {text}", program.display());
-        }
-        let body = serde_json::from_slice(&answer.body).with_context(|| format!("not JSON: {text}"))?;
-        Ok((answer.at - started, body))
+impl Drop for RuntimeApi {
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::SeqCst);
+        // Wakes the thread that listens.
+        let _woken = TcpStream::connect(self.address);
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use benches::figures::{Figures, Goal};
-use benches::runtime_api::RuntimeApi;
+use benches::runtime_api::first_answer;
 use serde_json::{Value, json};
 
 const ROUNDS: usize = 25;
@@ -54,11 +54,10 @@ fn main() -> ExitCode {
 fn measure() -> anyhow::Result<ExitCode> {
     let mut figures = Figures::default();
     let mut starts = starts()?;
-    let runtime_api = RuntimeApi::start()?;
     // The first round reads the programs from the disk, and is not counted.
     for round in 0..=ROUNDS {
         for start in &mut starts {
-            let (time, answer) = runtime_api.first_answer(&start.program, &ENVIRONMENT, &start.event)?;
+            let (time, answer) = first_answer(&start.program, &ENVIRONMENT, &start.event)?;
             ensure!((start.right)(&answer), "{} answered {answer}", start.name);
             if round > 0 {
                 start.times.push(time);
