@@ -3,20 +3,23 @@
 //! Never a pupil's words, a name, a token or a body: lines carry ids, codes, counts and durations.
 
 use serde_json::{Map, Value, json};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
 
 const NAMESPACE: &str = "LaCorrigeuse";
 
-/// Starts logging, at the level of `RUST_LOG` (default `info`). A second call does nothing.
+/// Starts logging at the levels of `RUST_LOG` (`info`, or `info,shared=debug`); `info` when it says nothing that
+/// can be read. A second call does nothing.
 pub fn init() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt()
+    // `Targets`, not `EnvFilter`: the latter brings a megabyte of regular expressions to every function.
+    let levels = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+    let levels = levels.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(true)
-        .with_span_list(false)
-        .with_env_filter(filter)
-        .finish();
+        .with_span_list(false);
+    let subscriber = tracing_subscriber::registry().with(levels).with(lines);
     // An error here means that logging was started already.
     let _started_before = tracing::subscriber::set_global_default(subscriber);
 }
