@@ -2,6 +2,13 @@
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use std::time::Duration;
 
 use super::{Objects, Queue, Secrets, Store, UploadSigner};
@@ -28,6 +35,7 @@ impl Clients {
         Self {
             config: aws_config::defaults(BehaviorVersion::latest())
                 .timeout_config(timeouts)
+                .http_client(OnFirstUse::default())
                 .load()
                 .await,
         }
@@ -84,5 +92,35 @@ impl Clients {
             self.config.credentials_provider(),
             endpoint.as_deref(),
         )
+    }
+}
+
+/// One HTTP client for all AWS clients, made ready by the first request. Left to itself the SDK makes one for each
+/// client and, when the client is built, has it read and parse every certificate that the system trusts: a cold
+/// start would do that once a client, and throw the result away.
+#[derive(Debug)]
+struct OnFirstUse(SharedHttpClient);
+
+impl Default for OnFirstUse {
+    fn default() -> Self {
+        // The SDK's own choice: rustls on aws-lc, trusting what the system trusts.
+        let client = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+        Self(client.build_https())
+    }
+}
+
+impl HttpClient for OnFirstUse {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        self.0.http_connector(settings, components)
+    }
+
+    // `validate_base_client_config` is not passed on: it is what reads the certificates.
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.0.connector_metadata()
     }
 }
