@@ -12,7 +12,9 @@ const NAMESPACE: &str = "LaCorrigeuse";
 /// can be read. A second call does nothing.
 pub fn init() {
     // `Targets`, not `EnvFilter`: the latter brings a megabyte of regular expressions to every function.
-    let levels = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+    let levels = std::env::var("RUST_LOG")
+        .ok()
+        .and_then(|text| text.parse::<Targets>().ok());
     let levels = levels.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let lines = tracing_subscriber::fmt::layer()
         .json()
