@@ -1,7 +1,7 @@
 //! What models cost: list prices as data (`prices.json`), with dates and sources.
 //!
-//! A call is priced with the row of its model and day, and that row is kept with the call, so that a cost can
-//! be explained after prices change. A model without a row is an error at start, never a default.
+//! A call is priced with the row of its model and day; its tokens and its cost are kept, so that a price that
+//! changes later changes no past cost. A model without a row is an error at start, never a default.
 
 use serde::{Deserialize, Serialize};
 use time::macros::format_description;

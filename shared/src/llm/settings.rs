@@ -172,7 +172,7 @@ fn is_loopback(url: &reqwest::Url) -> bool {
             .is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Settings that cannot work; found at start, never in the middle of a run.
+/// Settings that cannot work; found when the client is built. Copies then fail with the reason, at once.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// No such provider.

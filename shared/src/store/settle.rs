@@ -227,7 +227,7 @@ impl Store {
         }
     }
 
-    /// Charges the call that warmed the cache to its run, once; a second attempt's is waste.
+    /// Charges the call that warmed the cache to its run, once. A second attempt's is ours, and in no ledger line.
     ///
     /// # Errors
     /// `Unavailable` when the table is.
