@@ -1,5 +1,6 @@
 //! The product's rules as pure types and decisions. Nothing here does I/O, reads a clock or knows AWS.
 
+pub mod catalogue;
 pub mod copy;
 pub mod csv;
 pub mod failure;
@@ -10,6 +11,7 @@ pub mod plan;
 pub mod quota;
 pub mod rubric;
 pub mod run;
+pub mod subscription;
 pub mod time;
 
 /// The two languages that La Corrigeuse speaks; French is the default.

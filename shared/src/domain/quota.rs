@@ -7,8 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A tier (*formule*).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+/// A tier (*formule*), in order of what it grants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
     /// Démo: granted once, never renewed.
@@ -34,40 +34,6 @@ impl Tier {
             Self::Essentiel => "essentiel",
             Self::Pro => "pro",
             Self::Max => "max",
-        }
-    }
-}
-
-/// How many tokens each tier grants per period. Configuration, with the product's values as default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TierLimits {
-    free: u64,
-    essentiel: u64,
-    pro: u64,
-    max: u64,
-}
-
-impl Default for TierLimits {
-    fn default() -> Self {
-        Self {
-            free: 100_000,
-            essentiel: 1_200_000,
-            pro: 6_000_000,
-            max: 24_000_000,
-        }
-    }
-}
-
-impl TierLimits {
-    /// Tokens that `tier` grants per period.
-    #[must_use]
-    pub const fn granted_tokens(&self, tier: Tier) -> u64 {
-        match tier {
-            Tier::Free => self.free,
-            Tier::Essentiel => self.essentiel,
-            Tier::Pro => self.pro,
-            Tier::Max => self.max,
         }
     }
 }

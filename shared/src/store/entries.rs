@@ -17,8 +17,8 @@ use crate::domain::time::UnixMillis;
 pub enum Operation {
     /// The period's counter was opened.
     Open,
-    /// The grant was changed, under an id that its caller keeps (a subscription's revision).
-    Regrant(String),
+    /// The grant was changed, by the sync of this revision.
+    Regrant(u64),
     /// A run reserved.
     Reserve(RunId),
     /// A run was resolved.
@@ -37,7 +37,7 @@ impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Open => write!(f, "open"),
-            Self::Regrant(id) => write!(f, "regrant#{id}"),
+            Self::Regrant(revision) => write!(f, "regrant#{revision}"),
             Self::Reserve(run) => write!(f, "run#{run}#reserve"),
             Self::Post(run) => write!(f, "run#{run}#post"),
             Self::Warm(run) => write!(f, "run#{run}#warm"),

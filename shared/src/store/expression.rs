@@ -75,6 +75,13 @@ impl<'a> Writes<'a> {
         self.push(put.map(|put| TransactWriteItem::builder().put(put).build()))
     }
 
+    /// Puts an item, whether or not one is there.
+    pub(super) fn put(&mut self, key: &Key, mut item: Item) -> usize {
+        item.extend(key.attributes());
+        let put = Put::builder().table_name(self.table).set_item(Some(item)).build();
+        self.push(put.map(|put| TransactWriteItem::builder().put(put).build()))
+    }
+
     pub(super) fn change(&mut self, change: Change<'_>) -> usize {
         let update = Update::builder()
             .table_name(self.table)

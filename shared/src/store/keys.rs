@@ -2,9 +2,10 @@
 //!
 //! | partition | sort | what |
 //! |---|---|---|
-//! | `A#account` | `ASSIGNMENT#id`, `IDEMPOTENCY#kind#key`, `PLAN` | what belongs to an account: a lookup starts from the caller, so someone else's id is simply not there |
+//! | `A#account` | `ASSIGNMENT#id`, `IDEMPOTENCY#kind#key`, `BILLING` | what belongs to an account: a lookup starts from the caller, so someone else's id is simply not there |
 //! | `G#assignment` | `RUBRIC#version`, `COPY#id`, `RUN#id`, `MANIFEST#run` | what belongs to an assignment |
 //! | `L#account#period` | `COUNTER`, `RES#run`, `ENTRY#operation` | one ledger |
+//! | `CUSTOMER#id`, `EVENT#id` | the same | whose a Stripe customer is; an event whose effect is written |
 //! | `OUTBOX#shard` | `millis#id` | messages not yet sent |
 //!
 //! The sparse index `pending` holds the reservations that are not resolved, oldest first.
@@ -56,11 +57,25 @@ pub(super) fn parse_ledger(pk: &str) -> Option<(AccountId, Period)> {
     Some((account.parse().ok()?, Period::parse(period)?))
 }
 
-pub(super) fn plan(id: AccountId) -> Key {
+pub(super) fn billing(id: AccountId) -> Key {
     Key {
         pk: account(id),
-        sk: "PLAN".to_owned(),
+        sk: "BILLING".to_owned(),
     }
+}
+
+/// A key whose partition holds this one item.
+fn single(kind: &str, id: &str) -> Key {
+    let pk = format!("{kind}#{id}");
+    Key { sk: pk.clone(), pk }
+}
+
+pub(super) fn customer(id: &str) -> Key {
+    single("CUSTOMER", id)
+}
+
+pub(super) fn event(id: &str) -> Key {
+    single("EVENT", id)
 }
 
 pub(super) fn assignment(owner: AccountId, id: AssignmentId) -> Key {

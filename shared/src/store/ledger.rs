@@ -8,12 +8,9 @@ use super::transact::Committed;
 use super::{Store, failed};
 use crate::domain::failure::{Failure, Internal};
 use crate::domain::ids::AccountId;
-use crate::domain::plan::Plan;
 use crate::domain::quota::{Counter, Entry, Period};
 use crate::domain::run::{Address, Reservation, ReservationState};
 use crate::domain::time::UnixMillis;
-
-const REGRANT_ATTEMPTS_MAX: u32 = 20;
 
 impl Store {
     pub(super) async fn get(&self, key: &keys::Key, consistent: bool) -> Result<Option<Item>, Failure> {
@@ -27,34 +24,6 @@ impl Store {
             .await
             .map_err(|error| failed("GetItem", &error))?;
         Ok(found.item)
-    }
-
-    /// The account's plan; an account that never subscribed is Free.
-    ///
-    /// # Errors
-    /// `Unavailable` when the table is.
-    pub async fn plan(&self, account: AccountId) -> Result<Plan, Failure> {
-        match self.get(&keys::plan(account), true).await? {
-            Some(found) => read("plan", found),
-            None => Ok(Plan::free()),
-        }
-    }
-
-    /// Records the account's plan.
-    ///
-    /// # Errors
-    /// `Unavailable` when the table is.
-    pub async fn put_plan(&self, account: AccountId, plan: &Plan) -> Result<(), Failure> {
-        let mut attributes = item("plan", plan)?;
-        attributes.extend(keys::plan(account).attributes());
-        self.dynamo
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(attributes))
-            .send()
-            .await
-            .map_err(|error| failed("PutItem", &error))?;
-        Ok(())
     }
 
     /// The period's counter; `None` before its first use.
@@ -101,56 +70,6 @@ impl Store {
                 Failure::Internal(Internal::new("a ledger has its first entry but no counter"))
             }),
         }
-    }
-
-    /// Moves the period's grant to `granted`: a raise in full, a cut no lower than what is used and reserved.
-    /// `id` names the change, so that asking twice changes once.
-    ///
-    /// # Errors
-    /// `Unavailable` when the table is, or the counter changes too fast.
-    pub async fn regrant(
-        &self,
-        account: AccountId,
-        period: &Period,
-        granted: u64,
-        id: &str,
-        now: UnixMillis,
-    ) -> Result<Counter, Failure> {
-        let operation = Operation::Regrant(id.to_owned());
-        let entry_key = keys::entry(account, period, &operation.to_string());
-        for _ in 0..REGRANT_ATTEMPTS_MAX {
-            let counter = self.open_counter(account, period, granted, now).await?;
-            if self.get(&entry_key, true).await?.is_some() {
-                return Ok(counter);
-            }
-            let Some(entry) = counter.regrant(granted) else {
-                return Ok(counter);
-            };
-            let Some(next) = counter.after(entry) else {
-                return Err(Failure::Internal(Internal::new(
-                    "a regrant that its counter cannot take",
-                )));
-            };
-            let mut writes = Writes::new(&self.table);
-            writes.create(&entry_key, line(entry, now, &operation)?);
-            writes.change(Change {
-                key: keys::counter(account, period),
-                change: "SET #granted = :granted, #remaining = :remaining",
-                condition: "#granted = :was_granted AND #remaining = :was_remaining",
-                values: values([
-                    (":granted", n(next.granted)),
-                    (":remaining", n(next.remaining)),
-                    (":was_granted", n(counter.granted)),
-                    (":was_remaining", n(counter.remaining)),
-                ]),
-            });
-            if let Committed::Yes = self.commit("regrant", writes).await? {
-                return Ok(next);
-            }
-        }
-        Err(Failure::Unavailable(Internal::new(
-            "regrant: the counter changes too fast",
-        )))
     }
 
     /// A run's reservation.

@@ -24,6 +24,7 @@ mod runs;
 mod secrets;
 mod settle;
 mod stop;
+mod subscriptions;
 mod transact;
 mod upload;
 
@@ -39,6 +40,7 @@ pub use reserve::Reserve;
 pub use runs::{Preparation, RunRecord};
 pub use secrets::Secrets;
 pub use settle::{Charge, Extended};
+pub use subscriptions::{Answer, Billing, Checkout, Recorded};
 pub use upload::{PDF_BYTES_MAX, PresignedPost, UploadSigner};
 
 use aws_sdk_dynamodb::Client;

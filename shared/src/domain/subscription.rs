@@ -1,0 +1,539 @@
+//! From what Stripe says of a customer to what an account may use.
+//!
+//! An event is only a hint that something changed. Whoever hears one fetches the whole truth ([`Truth`]) and
+//! derives the account from it ([`entitle`]), so the order of events, their duplicates and their losses do not
+//! matter: the same truth always gives the same account.
+
+use serde::{Deserialize, Serialize};
+
+use super::catalogue::{Catalogue, Interval};
+use super::quota::Tier;
+use super::time::UnixMillis;
+
+/// How long an account keeps its tier while Stripe tries to collect. Unit: seconds.
+pub const PAST_DUE_GRACE_SECONDS: i64 = 14 * 24 * 3600;
+
+/// What an account is subscribed to, as derived from Stripe: the stored form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// Stripe's id.
+    pub id: String,
+    /// The tier that is paid for.
+    pub tier: Tier,
+    /// How often it is paid.
+    pub interval: Interval,
+    /// When the period that an invoice pays for began.
+    pub term_start: UnixMillis,
+    /// When it ends.
+    pub term_end: UnixMillis,
+    /// When the subscription began.
+    pub started_at: UnixMillis,
+    /// Whether another period follows.
+    pub renews: bool,
+    /// Whether the current period's invoice is paid.
+    pub paid: bool,
+    /// How the money stands: for the teacher to see.
+    pub payment: Payment,
+    /// Until when the tier is kept although a collection failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_until: Option<UnixMillis>,
+    /// Stripe's page to pay what is owed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pay_page: Option<String>,
+    /// A payment is disputed or was given back: nothing more is started.
+    pub frozen: bool,
+    /// What will change, and can still be taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<Pending>,
+}
+
+/// How a subscription's money stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Payment {
+    /// Nothing is owed.
+    Paid,
+    /// The period's invoice is not collected yet.
+    Awaiting,
+    /// The bank wants the teacher's confirmation (3-D Secure).
+    ActionRequired,
+    /// A collection failed, and Stripe tries again.
+    PastDue,
+}
+
+/// A change that is agreed and has not happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "kebab-case")]
+pub enum Pending {
+    /// Back to Free at the end of the period.
+    Cancel {
+        /// When.
+        at: UnixMillis,
+    },
+    /// Another tier from the next period on.
+    Tier {
+        /// Which.
+        tier: Tier,
+        /// When.
+        at: UnixMillis,
+    },
+    /// An upgrade whose invoice is not paid: the tier stays as it is until then.
+    Upgrade,
+}
+
+/// All that Stripe knows of one customer, as far as it matters here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Truth {
+    /// Every subscription, ended ones too.
+    pub subscriptions: Vec<Seen>,
+    /// Their invoices, newest first.
+    pub invoices: Vec<Invoice>,
+    /// Their charges, newest first.
+    pub charges: Vec<Charge>,
+}
+
+/// A subscription as Stripe shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Stripe's id.
+    pub id: String,
+    /// Its status.
+    pub status: Status,
+    /// Its one item's price.
+    pub price: String,
+    /// When it was created.
+    pub created: UnixMillis,
+    /// When the current period began.
+    pub period_start: UnixMillis,
+    /// When it ends.
+    pub period_end: UnixMillis,
+    /// When it is to end, if it is.
+    pub cancel_at: Option<UnixMillis>,
+    /// The price that its schedule brings next, and when.
+    pub scheduled: Option<(String, UnixMillis)>,
+    /// A change waits for its payment.
+    pub update_pending: bool,
+}
+
+/// A subscription's status: <https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses>.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// In good standing (its newest invoice may be a draft).
+    Active,
+    /// In a trial.
+    Trialing,
+    /// Its newest invoice could not be collected, and is tried again.
+    PastDue,
+    /// Given up, or not begun, or paused, or unknown to us: it gives nothing.
+    Without,
+}
+
+/// An invoice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invoice {
+    /// Stripe's id.
+    pub id: String,
+    /// The subscription that it is for.
+    pub subscription: Option<String>,
+    /// How it stands.
+    pub state: InvoiceState,
+    /// When it was made.
+    pub created: UnixMillis,
+    /// Where the periods begin that it pays for in full (prorations pay for none).
+    pub covers: Vec<UnixMillis>,
+    /// The bank wants a confirmation.
+    pub action_required: bool,
+    /// Stripe's page to pay it.
+    pub page: Option<String>,
+    /// The payment intents that paid it, or should.
+    pub payments: Vec<String>,
+}
+
+/// How an invoice stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvoiceState {
+    /// It can still change.
+    Draft,
+    /// To be paid.
+    Open,
+    /// Paid.
+    Paid,
+    /// Given up.
+    Closed,
+}
+
+/// A charge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charge {
+    /// Stripe's id.
+    pub id: String,
+    /// The payment intent that made it.
+    pub payment: Option<String>,
+    /// All of it was given back.
+    pub refunded: bool,
+    /// Its dispute, if there is one.
+    pub dispute: Option<Dispute>,
+}
+
+/// How a dispute stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dispute {
+    /// Not decided.
+    Open,
+    /// The money stays.
+    Won,
+    /// The money is gone.
+    Lost,
+}
+
+/// What follows from a truth.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Entitlement {
+    /// What the account is subscribed to; `None` is Free.
+    pub subscription: Option<Subscription>,
+    /// Subscriptions to end at Stripe: their payment was given back or lost.
+    pub cancel: Vec<String>,
+    /// What somebody of ours must look at.
+    pub alerts: Vec<Alert>,
+}
+
+/// Something that a rule cannot mend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Alert {
+    /// The customer pays for several subscriptions; the first is the one that counts.
+    SeveralSubscriptions(Vec<String>),
+    /// A payment is disputed.
+    Disputed(String),
+    /// A current subscription's payment was given back in full, or lost in a dispute.
+    PaymentReturned(String),
+}
+
+/// A customer pays for something that we do not sell: the account is left as it is, and somebody must look.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("subscription {subscription} has the price {price}, which the catalogue does not name")]
+pub struct UnknownPrice {
+    /// The subscription.
+    pub subscription: String,
+    /// Its price.
+    pub price: String,
+}
+
+/// What an account may use because of `truth`.
+///
+/// # Errors
+/// [`UnknownPrice`] when a live subscription's price is not ours: nobody is blocked who paid, and nobody is
+/// given what we cannot name.
+pub fn entitle(truth: &Truth, catalogue: &Catalogue) -> Result<Entitlement, UnknownPrice> {
+    let mut live = Vec::new();
+    for seen in &truth.subscriptions {
+        if seen.status == Status::Without {
+            continue;
+        }
+        let Some(sold) = catalogue.sold(&seen.price) else {
+            return Err(UnknownPrice {
+                subscription: seen.id.clone(),
+                price: seen.price.clone(),
+            });
+        };
+        live.push((seen, sold));
+    }
+    // The one in the best standing, then the highest, then the newest; its id decides between twins.
+    live.sort_by_key(|(seen, (tier, _))| {
+        let standing = seen.status != Status::PastDue;
+        std::cmp::Reverse((standing, *tier, seen.created, seen.id.clone()))
+    });
+    let mut entitlement = Entitlement::default();
+    if live.len() > 1 {
+        let ids = live.iter().map(|(seen, _)| seen.id.clone()).collect();
+        entitlement.alerts.push(Alert::SeveralSubscriptions(ids));
+    }
+    let mut frozen = false;
+    for charge in &truth.charges {
+        if charge.dispute == Some(Dispute::Open) {
+            frozen = true;
+            entitlement.alerts.push(Alert::Disputed(charge.id.clone()));
+        }
+    }
+    for (seen, _) in &live {
+        if let Some(charge) = truth.returned_payment_of(seen) {
+            entitlement.cancel.push(seen.id.clone());
+            entitlement.alerts.push(Alert::PaymentReturned(charge.id.clone()));
+        }
+    }
+    entitlement.subscription = live.first().map(|&(seen, (tier, interval))| {
+        let owed = truth.owed_by(seen);
+        let past_due = seen.status == Status::PastDue;
+        let since = owed.map_or(seen.period_start, |invoice| invoice.created);
+        Subscription {
+            id: seen.id.clone(),
+            tier,
+            interval,
+            term_start: seen.period_start,
+            term_end: seen.period_end,
+            started_at: seen.created,
+            renews: seen.cancel_at.is_none_or(|at| at > seen.period_end),
+            paid: seen.status == Status::Trialing || truth.is_paid(seen),
+            payment: truth.payment_of(seen),
+            kept_until: past_due.then(|| since.plus_seconds(PAST_DUE_GRACE_SECONDS)),
+            pay_page: owed.and_then(|invoice| invoice.page.clone()),
+            frozen: frozen || entitlement.cancel.contains(&seen.id),
+            pending: pending(seen, catalogue),
+        }
+    });
+    Ok(entitlement)
+}
+
+fn pending(seen: &Seen, catalogue: &Catalogue) -> Option<Pending> {
+    if let Some(at) = seen.cancel_at {
+        return Some(Pending::Cancel { at });
+    }
+    if seen.update_pending {
+        return Some(Pending::Upgrade);
+    }
+    let (price, at) = seen.scheduled.as_ref()?;
+    let (tier, _) = catalogue.sold(price)?;
+    Some(Pending::Tier { tier, at: *at })
+}
+
+impl Truth {
+    fn invoices_of(&self, seen: &Seen) -> impl Iterator<Item = &Invoice> {
+        self.invoices
+            .iter()
+            .filter(|invoice| invoice.subscription.as_deref() == Some(&seen.id))
+    }
+
+    /// Whether the invoice of the subscription's current period is paid.
+    fn is_paid(&self, seen: &Seen) -> bool {
+        self.invoices_of(seen)
+            .any(|invoice| invoice.state == InvoiceState::Paid && invoice.covers.contains(&seen.period_start))
+    }
+
+    /// The oldest invoice that waits for the subscription's money.
+    fn owed_by(&self, seen: &Seen) -> Option<&Invoice> {
+        self.invoices_of(seen)
+            .filter(|invoice| invoice.state == InvoiceState::Open)
+            .min_by_key(|invoice| invoice.created)
+    }
+
+    fn payment_of(&self, seen: &Seen) -> Payment {
+        match self.owed_by(seen) {
+            Some(invoice) if invoice.action_required => Payment::ActionRequired,
+            _ if seen.status == Status::PastDue => Payment::PastDue,
+            None if seen.status == Status::Trialing || self.is_paid(seen) => Payment::Paid,
+            Some(_) | None => Payment::Awaiting,
+        }
+    }
+
+    /// The charge that paid the subscription's current period and was given back in full, or lost.
+    fn returned_payment_of(&self, seen: &Seen) -> Option<&Charge> {
+        let payments = self
+            .invoices_of(seen)
+            .filter(|invoice| invoice.covers.contains(&seen.period_start))
+            .flat_map(|invoice| &invoice.payments);
+        let paid_by: Vec<&String> = payments.collect();
+        self.charges.iter().find(|charge| {
+            let current = charge.payment.as_ref().is_some_and(|it| paid_by.contains(&it));
+            current && (charge.refunded || charge.dispute == Some(Dispute::Lost))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: UnixMillis = UnixMillis::new(1_790_000_000_000);
+    const END: UnixMillis = UnixMillis::new(1_792_592_000_000);
+
+    fn seen(id: &str, status: Status, tier: &str) -> Seen {
+        Seen {
+            id: id.to_owned(),
+            status,
+            price: format!("price_local_{tier}_month"),
+            created: START,
+            period_start: START,
+            period_end: END,
+            cancel_at: None,
+            scheduled: None,
+            update_pending: false,
+        }
+    }
+
+    fn invoice(subscription: &str, state: InvoiceState) -> Invoice {
+        Invoice {
+            id: format!("in_{subscription}"),
+            subscription: Some(subscription.to_owned()),
+            state,
+            created: START,
+            covers: vec![START],
+            action_required: false,
+            page: Some("https://invoice".to_owned()),
+            payments: vec![format!("pi_{subscription}")],
+        }
+    }
+
+    fn charge(subscription: &str, refunded: bool, dispute: Option<Dispute>) -> Charge {
+        Charge {
+            id: format!("ch_{subscription}"),
+            payment: Some(format!("pi_{subscription}")),
+            refunded,
+            dispute,
+        }
+    }
+
+    fn paid(tier: &str) -> Truth {
+        Truth {
+            subscriptions: vec![seen("sub_1", Status::Active, tier)],
+            invoices: vec![invoice("sub_1", InvoiceState::Paid)],
+            charges: vec![charge("sub_1", false, None)],
+        }
+    }
+
+    fn entitled(truth: &Truth) -> Entitlement {
+        entitle(truth, &Catalogue::default()).unwrap()
+    }
+
+    #[test]
+    fn a_paid_subscription_gives_its_tier_and_nothing_else_does() {
+        let of = |status| Truth {
+            subscriptions: vec![seen("sub_1", status, "pro")],
+            ..paid("pro")
+        };
+        for (status, tier) in [
+            (Status::Active, Some(Tier::Pro)),
+            (Status::Trialing, Some(Tier::Pro)),
+            (Status::PastDue, Some(Tier::Pro)),
+            (Status::Without, None),
+        ] {
+            let subscription = entitled(&of(status)).subscription;
+            assert_eq!(subscription.map(|it| it.tier), tier, "{status:?}");
+        }
+        assert_eq!(entitled(&Truth::default()), Entitlement::default());
+    }
+
+    #[test]
+    fn the_money_is_told_by_the_invoice_of_the_period() {
+        let with = |status, change: fn(&mut Invoice)| {
+            let mut truth = paid("pro");
+            truth.subscriptions[0].status = status;
+            change(&mut truth.invoices[0]);
+            let subscription = entitled(&truth).subscription.unwrap();
+            let kept = subscription.kept_until.is_some();
+            (subscription.paid, subscription.payment, kept)
+        };
+        let open: fn(&mut Invoice) = |it| it.state = InvoiceState::Open;
+        let confirm: fn(&mut Invoice) = |it| {
+            it.state = InvoiceState::Open;
+            it.action_required = true;
+        };
+        let (active, late) = (Status::Active, Status::PastDue);
+        assert_eq!(with(active, |_| ()), (true, Payment::Paid, false));
+        assert_eq!(
+            with(active, |it| it.state = InvoiceState::Draft),
+            (false, Payment::Awaiting, false)
+        );
+        assert_eq!(with(active, open), (false, Payment::Awaiting, false));
+        assert_eq!(with(late, open), (false, Payment::PastDue, true));
+        assert_eq!(with(late, confirm), (false, Payment::ActionRequired, true));
+        // The invoice of an earlier period, or of a proration, pays for this period no more than none.
+        assert_eq!(
+            with(active, |it| it.covers.clear()),
+            (false, Payment::Awaiting, false)
+        );
+    }
+
+    #[test]
+    fn an_announced_change_is_shown_and_a_cancellation_does_not_renew() {
+        let with = |change: fn(&mut Seen)| {
+            let mut truth = paid("pro");
+            change(&mut truth.subscriptions[0]);
+            let subscription = entitled(&truth).subscription.unwrap();
+            (subscription.tier, subscription.renews, subscription.pending)
+        };
+        let downgrade = Pending::Tier {
+            tier: Tier::Essentiel,
+            at: END,
+        };
+        assert_eq!(with(|_| ()), (Tier::Pro, true, None));
+        assert_eq!(
+            with(|it| it.cancel_at = Some(END)),
+            (Tier::Pro, false, Some(Pending::Cancel { at: END }))
+        );
+        assert_eq!(
+            with(|it| it.update_pending = true),
+            (Tier::Pro, true, Some(Pending::Upgrade))
+        );
+        assert_eq!(
+            with(|it| it.scheduled = Some(("price_local_essentiel_month".to_owned(), END))),
+            (Tier::Pro, true, Some(downgrade))
+        );
+    }
+
+    #[test]
+    fn of_several_subscriptions_the_best_counts_and_somebody_is_told() {
+        let truth = Truth {
+            subscriptions: vec![
+                seen("sub_late", Status::PastDue, "max"),
+                seen("sub_low", Status::Active, "essentiel"),
+                seen("sub_high", Status::Active, "pro"),
+                seen("sub_over", Status::Without, "max"),
+            ],
+            ..Truth::default()
+        };
+        let entitlement = entitled(&truth);
+        assert_eq!(entitlement.subscription.unwrap().id, "sub_high");
+        let all = ["sub_high", "sub_low", "sub_late"].map(str::to_owned).to_vec();
+        assert_eq!(entitlement.alerts, [Alert::SeveralSubscriptions(all)]);
+    }
+
+    #[test]
+    fn money_given_back_freezes_and_ends_only_the_subscription_that_it_paid() {
+        let with = |charge: Charge| {
+            let entitlement = entitled(&Truth {
+                charges: vec![charge],
+                ..paid("pro")
+            });
+            let frozen = entitlement.subscription.unwrap().frozen;
+            (
+                frozen,
+                !entitlement.cancel.is_empty(),
+                !entitlement.alerts.is_empty(),
+            )
+        };
+        assert_eq!(with(charge("sub_1", false, None)), (false, false, false));
+        assert_eq!(with(charge("sub_1", true, None)), (true, true, true));
+        assert_eq!(
+            with(charge("sub_1", false, Some(Dispute::Open))),
+            (true, false, true)
+        );
+        assert_eq!(
+            with(charge("sub_1", false, Some(Dispute::Won))),
+            (false, false, false)
+        );
+        assert_eq!(
+            with(charge("sub_1", false, Some(Dispute::Lost))),
+            (true, true, true)
+        );
+        assert_eq!(with(charge("sub_old", true, None)), (false, false, false));
+        assert_eq!(
+            with(charge("sub_old", false, Some(Dispute::Lost))),
+            (false, false, false)
+        );
+        assert_eq!(
+            with(charge("sub_old", false, Some(Dispute::Open))),
+            (true, false, true)
+        );
+    }
+
+    #[test]
+    fn a_price_that_is_not_ours_stops_the_derivation() {
+        let refused = entitle(&paid("gold"), &Catalogue::default()).unwrap_err();
+        assert!(
+            refused.to_string().contains("price_local_gold_month"),
+            "{refused}"
+        );
+        let mut over = paid("gold");
+        over.subscriptions[0].status = Status::Without;
+        assert_eq!(entitled(&over).subscription, None);
+    }
+}
