@@ -1,10 +1,12 @@
 //! The product's rules as pure types and decisions. Nothing here does I/O, reads a clock or knows AWS.
 
+pub mod billing;
 pub mod catalogue;
 pub mod copy;
 pub mod csv;
 pub mod failure;
 pub mod ids;
+pub mod mail;
 pub mod mark;
 pub mod money;
 pub mod plan;

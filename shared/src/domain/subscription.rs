@@ -206,6 +206,21 @@ pub enum Alert {
     Disputed(String),
     /// A current subscription's payment was given back in full, or lost in a dispute.
     PaymentReturned(String),
+    /// The account has a customer too many: what it pays counts, and one of the two must go.
+    SecondCustomer(String),
+}
+
+impl Alert {
+    /// Stable, kebab-case.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::SeveralSubscriptions(_) => "several-subscriptions",
+            Self::Disputed(_) => "disputed",
+            Self::PaymentReturned(_) => "payment-returned",
+            Self::SecondCustomer(_) => "second-customer",
+        }
+    }
 }
 
 /// A customer pays for something that we do not sell: the account is left as it is, and somebody must look.

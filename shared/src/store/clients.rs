@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use std::time::Duration;
 
-use super::{Objects, Queue, Secrets, Store, UploadSigner};
+use super::{BillingQueue, Objects, Queue, Secrets, Store, UploadSigner};
 use crate::clock::Clock;
 
 /// No call waits longer than this for a connection, or for an answer to begin.
@@ -69,6 +69,12 @@ impl Clients {
     #[must_use]
     pub fn queue(&self, url: &str) -> Queue {
         Queue::new(aws_sdk_sqs::Client::new(&self.config), url)
+    }
+
+    /// The billing queue.
+    #[must_use]
+    pub fn billing_queue(&self, url: &str) -> BillingQueue {
+        BillingQueue::new(aws_sdk_sqs::Client::new(&self.config), url)
     }
 
     /// The secrets.

@@ -2,13 +2,14 @@
 //!
 //! | partition | sort | what |
 //! |---|---|---|
-//! | `A#account` | `ASSIGNMENT#id`, `IDEMPOTENCY#kind#key`, `BILLING` | what belongs to an account: a lookup starts from the caller, so someone else's id is simply not there |
+//! | `A#account` | `ASSIGNMENT#id`, `IDEMPOTENCY#kind#key`, `BILLING`, `LETTER#key` | what belongs to an account: a lookup starts from the caller, so someone else's id is simply not there |
 //! | `G#assignment` | `RUBRIC#version`, `COPY#id`, `RUN#id`, `MANIFEST#run` | what belongs to an assignment |
 //! | `L#account#period` | `COUNTER`, `RES#run`, `ENTRY#operation` | one ledger |
 //! | `CUSTOMER#id`, `EVENT#id` | the same | whose a Stripe customer is; an event whose effect is written |
 //! | `OUTBOX#shard` | `millis#id` | messages not yet sent |
 //!
-//! The sparse index `pending` holds the reservations that are not resolved, oldest first.
+//! The sparse index `pending` holds what is not finished: reservations that are not resolved and letters that
+//! are not sent, oldest first, and accounts that are subscribed.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
@@ -19,9 +20,11 @@ use crate::domain::time::UnixMillis;
 
 /// Outbox partitions: enough that one account's fan-out does not wait for another's.
 pub(super) const OUTBOX_SHARDS: u8 = 8;
-/// The index of pending reservations, and its one partition.
+/// The index of what is not finished, and its partitions.
 pub(super) const PENDING_INDEX: &str = "pending";
 pub(super) const PENDING_PARTITION: &str = "RES";
+pub(super) const SUBSCRIBED_PARTITION: &str = "SUBSCRIBED";
+pub(super) const LETTERS_PARTITION: &str = "LETTERS";
 
 /// A primary key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +64,13 @@ pub(super) fn billing(id: AccountId) -> Key {
     Key {
         pk: account(id),
         sk: "BILLING".to_owned(),
+    }
+}
+
+pub(super) fn letter(id: AccountId, key: &str) -> Key {
+    Key {
+        pk: account(id),
+        sk: format!("LETTER#{key}"),
     }
 }
 

@@ -7,6 +7,7 @@
 //! - Lists are pages with a cursor; loops over pages are bounded.
 
 mod assignments;
+mod billing_queue;
 mod claim;
 mod clients;
 mod copies;
@@ -15,6 +16,7 @@ mod expression;
 mod keys;
 mod lease;
 mod ledger;
+mod letters;
 mod objects;
 mod outbox;
 mod pages;
@@ -29,9 +31,11 @@ mod transact;
 mod upload;
 
 pub use assignments::{Assignment, Created, RubricRecord};
+pub use billing_queue::BillingQueue;
 pub use clients::Clients;
 pub use copies::COPIES_PER_ASSIGNMENT_MAX;
 pub use entries::{EntryLine, Operation};
+pub use letters::Due;
 pub use objects::{Objects, copy_key, reply_key, result_key};
 pub use outbox::Pending;
 pub use pages::{Cursor, PAGE_MAX, Page};

@@ -16,6 +16,7 @@ use super::{Store, failed, unreadable};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::failure::{Failure, Internal};
 use crate::domain::ids::AccountId;
+use crate::domain::mail::letters;
 use crate::domain::plan::Plan;
 use crate::domain::quota::{Counter, Entry, Tier};
 use crate::domain::subscription::Subscription;
@@ -27,6 +28,8 @@ const ATTEMPTS_MAX: u32 = 20;
 const EVENT_SECONDS: i64 = 40 * 24 * 3600;
 /// Events that one write may record.
 const EVENTS_MAX: usize = 20;
+/// Customers of one account beside the first.
+const OTHERS_MAX: u32 = 4;
 
 /// An account's money as stored. An account that never paid has none of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +37,9 @@ pub struct Billing {
     /// The account's customer at Stripe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<String>,
+    /// Customers that a race made beside it: what they pay counts, and somebody is told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<String>,
     /// What it is subscribed to; `None` is Free.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription: Option<Subscription>,
@@ -81,7 +87,7 @@ pub struct Answer<'a> {
 /// How storing an answer ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recorded {
-    /// It is stored; this was there before.
+    /// It is stored, with the letters that it makes due; this was there before.
     Yes(Box<Billing>),
     /// A newer answer is stored already.
     Overtaken,
@@ -155,6 +161,38 @@ impl Store {
         linked.ok_or_else(|| Failure::Internal(Internal::new("the customer is another account's")))
     }
 
+    /// Makes `customer` another of an account that has one already.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is; `Internal` when the customer is another account's, or there are too many.
+    pub async fn adopt_customer(&self, account: AccountId, customer: &str) -> Result<(), Failure> {
+        let mut writes = Writes::new(&self.table);
+        let one = AttributeValue::L(vec![s(customer)]);
+        writes.change(Change {
+            key: keys::billing(account),
+            change: "SET #others = list_append(if_not_exists(#others, :none), :one)",
+            condition: "attribute_exists(#customer) AND (attribute_not_exists(#others) OR size(#others) < :max)",
+            values: values([
+                (":none", AttributeValue::L(Vec::new())),
+                (":one", one),
+                (":max", n(OTHERS_MAX)),
+            ]),
+        });
+        writes.create(
+            &keys::customer(customer),
+            values([("account", s(account.to_string()))]),
+        );
+        if let Committed::Yes = self.commit("adopt customer", writes).await? {
+            return Ok(());
+        }
+        if self.account_of(customer).await? == Some(account) {
+            return Ok(());
+        }
+        Err(Failure::Internal(Internal::new(
+            "an account with too many customers, or another account's customer",
+        )))
+    }
+
     /// Records the checkout that the account began: whoever asks again is sent to the same page.
     ///
     /// # Errors
@@ -197,8 +235,9 @@ impl Store {
             .ok_or_else(|| unreadable("billing", "no revision"))
     }
 
-    /// Stores what follows from Stripe's answer, with the grant of the current period's counter, in one
-    /// transaction: there is no moment when the tier is new and the counter old.
+    /// Stores what follows from Stripe's answer, with the grant of the current period's counter and the letters
+    /// that are due, in one transaction: there is no moment when the tier is new and the counter old, and no
+    /// crash between a change and its letter.
     ///
     /// # Errors
     /// `Unavailable` when the table is, or the counter changes too fast. Asking again is safe.
@@ -209,16 +248,23 @@ impl Store {
                 return Ok(Recorded::Overtaken);
             }
             let mut writes = Writes::new(&self.table);
-            let place = self.write_subscription(&mut writes, answer)?;
+            self.write_subscription(&mut writes, answer, &before)?;
             self.write_grant(&mut writes, answer).await?;
+            let due = letters(before.subscription.as_ref(), answer.subscription, answer.now);
+            self.write_letters(&mut writes, answer.account, due, answer.now)
+                .await?;
             for event in answer.events.iter().take(EVENTS_MAX) {
                 writes.put(&keys::event(event), event_record(answer));
             }
             match self.commit("record answer", writes).await? {
                 Committed::Yes => return Ok(Recorded::Yes(Box::new(before))),
-                Committed::No(refusal) if refusal.at(place) => return self.overtaken(answer).await,
-                // The counter moved between its reading and this write.
+                // The account, its counter or its letters moved between their reading and this write.
                 Committed::No(_) => {}
+            }
+            let stored = self.billing(answer.account).await?;
+            if stored.revision == answer.revision {
+                // Our own write, whose reply was lost.
+                return Ok(Recorded::Yes(Box::new(stored)));
             }
         }
         Err(Failure::Unavailable(Internal::new(
@@ -226,35 +272,42 @@ impl Store {
         )))
     }
 
-    /// A refused write was overtaken, or is our own whose reply was lost.
-    async fn overtaken(&self, answer: &Answer<'_>) -> Result<Recorded, Failure> {
-        let stored = self.billing(answer.account).await?;
-        if stored.revision == answer.revision {
-            return Ok(Recorded::Yes(Box::new(stored)));
+    /// On the condition that what is stored is what was read: letters say what changed, so each change must be
+    /// seen by one write.
+    fn write_subscription(
+        &self,
+        writes: &mut Writes<'_>,
+        answer: &Answer<'_>,
+        before: &Billing,
+    ) -> Result<(), Failure> {
+        let condition = match before.revision {
+            0 => "attribute_not_exists(#revision)",
+            _ => "#revision = :before",
+        };
+        let mut with = values([(":revision", n(answer.revision))]);
+        if before.revision > 0 {
+            with.insert(":before".to_owned(), n(before.revision));
         }
-        Ok(Recorded::Overtaken)
-    }
-
-    fn write_subscription(&self, writes: &mut Writes<'_>, answer: &Answer<'_>) -> Result<usize, Failure> {
-        let revision = n(answer.revision);
-        let condition = "attribute_not_exists(#revision) OR #revision < :revision";
-        Ok(match answer.subscription {
-            Some(subscription) => writes.change(Change {
-                key: keys::billing(answer.account),
-                change: "SET #revision = :revision, #subscription = :subscription",
-                condition,
-                values: values([
-                    (":revision", revision),
-                    (":subscription", attribute("subscription", subscription)?),
-                ]),
-            }),
-            None => writes.change(Change {
-                key: keys::billing(answer.account),
-                change: "SET #revision = :revision REMOVE #subscription",
-                condition,
-                values: values([(":revision", revision)]),
-            }),
-        })
+        let key = keys::billing(answer.account);
+        let change = match answer.subscription {
+            Some(subscription) => {
+                with.insert(
+                    ":subscription".to_owned(),
+                    attribute("subscription", subscription)?,
+                );
+                with.insert(":subscribed".to_owned(), s(keys::SUBSCRIBED_PARTITION));
+                with.insert(":account".to_owned(), s(answer.account.to_string()));
+                "SET #revision = :revision, #subscription = :subscription, #pending_pk = :subscribed, #pending_sk = :account"
+            }
+            None => "SET #revision = :revision REMOVE #subscription, #pending_pk, #pending_sk",
+        };
+        writes.change(Change {
+            key,
+            change,
+            condition,
+            values: with,
+        });
+        Ok(())
     }
 
     /// Opens the current period's counter, or moves its grant: a raise in full, a cut no lower than what is used
@@ -304,6 +357,32 @@ impl Store {
             ]),
         });
         Ok(())
+    }
+
+    /// The accounts that are stored as subscribed, by id, from the one after `after`; at most `limit`.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is.
+    pub async fn subscribed(&self, after: Option<AccountId>, limit: i32) -> Result<Vec<AccountId>, Failure> {
+        let found = self
+            .dynamo
+            .query()
+            .table_name(&self.table)
+            .index_name(keys::PENDING_INDEX)
+            .key_condition_expression("pending_pk = :pk AND pending_sk > :after")
+            .set_expression_attribute_values(Some(values([
+                (":pk", s(keys::SUBSCRIBED_PARTITION)),
+                (
+                    ":after",
+                    s(after.map_or_else(|| "0".to_owned(), |it| it.to_string())),
+                ),
+            ])))
+            .limit(limit)
+            .send()
+            .await
+            .map_err(|error| failed("Query subscribed", &error))?;
+        let account = |item: &super::expression::Item| item.get("pending_sk")?.as_s().ok()?.parse().ok();
+        Ok(found.items().iter().filter_map(account).collect())
     }
 
     /// Whether an event's effect was written.
