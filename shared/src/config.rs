@@ -23,6 +23,18 @@ pub mod variable {
     pub const PRICES_OVERRIDE: &str = "PRICES_OVERRIDE";
     /// Tokens that each tier grants (JSON), optional.
     pub const TIERS: &str = "TIERS";
+    /// URL of the billing queue.
+    pub const BILLING_QUEUE_URL: &str = "BILLING_QUEUE_URL";
+    /// What is sold (JSON), optional.
+    pub const CATALOGUE: &str = "CATALOGUE";
+    /// Stripe's address, optional.
+    pub const STRIPE_BASE_URL: &str = "STRIPE_BASE_URL";
+    /// Secret with the key that calls Stripe.
+    pub const STRIPE_KEY_SECRET: &str = "STRIPE_KEY_SECRET";
+    /// Secret with what Stripe signs its events with (one or two, the new one first).
+    pub const STRIPE_SIGNING_SECRET: &str = "STRIPE_SIGNING_SECRET";
+    /// Whether Stripe's events are about real money: `true` or `false`.
+    pub const STRIPE_LIVEMODE: &str = "STRIPE_LIVEMODE";
     /// How long a worker holds a copy. Unit: seconds.
     pub const LEASE_SECONDS: &str = "LEASE_SECONDS";
 }
@@ -65,6 +77,16 @@ pub fn json_or_default<T: serde::de::DeserializeOwned + Default>(
         || Ok(T::default()),
         |text| serde_json::from_str(&text).map_err(|error| Misconfigured::Invalid(name, error.to_string())),
     )
+}
+
+/// The variable's value, which is `true` or `false`.
+///
+/// # Errors
+/// `Missing` when it is unset, `Invalid` when it is anything else.
+pub fn flag(name: &'static str) -> Result<bool, Misconfigured> {
+    required(name)?
+        .parse()
+        .map_err(|_| Misconfigured::Invalid(name, "it is neither true nor false".to_owned()))
 }
 
 /// The variable's value as a number, or `default` when it is unset.

@@ -1,8 +1,11 @@
 //! La Corrigeuse's library: what the functions share.
 //!
 //! The arrows between these modules are tested (`tests/src/tidy.rs`): `domain` depends on nothing;
-//! `grading` and `pdf` on `domain`; `llm` on `domain` and `grading`; `store` and `http` on `domain` and `clock`.
+//! `grading` and `pdf` on `domain`; `llm` on `domain` and `grading`; `store` and `http` on `domain` and `clock`;
+//! `billing` on `domain` and `store`.
 
+#[cfg(feature = "billing")]
+pub mod billing;
 pub mod clock;
 pub mod config;
 pub mod domain;
