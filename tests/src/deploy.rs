@@ -16,7 +16,9 @@ const DEPLOY_SECONDS_MAX: &str = "240";
 /// SAM tells reasons in a narrow column.
 const REASON_LINES: usize = 10;
 /// What SAM makes of `Events` and `EventInvokeConfig`.
-const MADE_BY_SAM: [&str; 3] = [
+const MADE_BY_SAM: [&str; 5] = [
+    "BillingEveryNight",
+    "BillingEveryNightPermission",
     "SweeperEveryMinute",
     "SweeperEveryMinutePermission",
     "SweeperEventInvokeConfig",
@@ -107,6 +109,8 @@ fn deploy(sam: &Path, folder: &Path, endpoint: &str) -> Option<String> {
         .args([
             "SessionKeySecret=test/session-key",
             "ModelKeySecret=test/model-key",
+            "StripeKeySecret=test/stripe-key",
+            "StripeSigningSecret=test/stripe-signing",
         ])
         .current_dir(folder)
         .env("AWS_ENDPOINT_URL", endpoint)

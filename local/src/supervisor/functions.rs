@@ -29,12 +29,14 @@ enum Trigger {
     Schedule,
 }
 
-const FUNCTIONS: [(&str, Trigger); 5] = [
+const FUNCTIONS: [(&str, Trigger); 7] = [
     ("assignments", Trigger::Http),
     ("grade", Trigger::Http),
     ("status", Trigger::Http),
     ("worker", Trigger::Queue),
     ("sweeper", Trigger::Schedule),
+    ("webhook", Trigger::Http),
+    ("billing", Trigger::Queue),
 ];
 
 /// Names of the functions, as their folders in `functions/`.

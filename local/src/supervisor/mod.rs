@@ -47,6 +47,12 @@ const SESSION_KEY_SECRET: &str = "corrigeuse/local/session-key";
 const MODEL_KEY_SECRET: &str = "corrigeuse/local/model-key";
 /// What the local provider takes for a key; it asks for one, as a real one does.
 const LOCAL_MODEL_KEY: &str = "local";
+const STRIPE_KEY_SECRET: &str = "corrigeuse/local/stripe-key";
+const STRIPE_SIGNING_SECRET: &str = "corrigeuse/local/stripe-signing";
+/// Where the local Stripe listens, and what it takes for a key and signs with.
+const LOCAL_STRIPE: &str = "http://127.0.0.1:9200";
+const LOCAL_STRIPE_KEY: &str = "sk_test_local";
+const LOCAL_STRIPE_SIGNING: &str = "whsec_local";
 /// The local provider's model, as the price table names it.
 const DEMO_MODEL: &str = "demo-pas-une-ia";
 /// The tag of the stack that tells what it was deployed from.
@@ -188,7 +194,7 @@ async fn start_provider(settings: &Settings) -> anyhow::Result<provider::Provide
         .with_context(|| format!("the local model provider cannot listen on {address}"))
 }
 
-/// Creates the two secrets, or gives them their present values.
+/// Creates the secrets, or gives them their present values.
 async fn keep_secrets(endpoint: &str, session_key: &SessionKey, provider: &Provider) -> anyhow::Result<()> {
     let client = aws_sdk_secretsmanager::Client::new(&sdk_config(endpoint).await);
     let model_key = match provider {
@@ -198,6 +204,8 @@ async fn keep_secrets(endpoint: &str, session_key: &SessionKey, provider: &Provi
     for (name, value) in [
         (SESSION_KEY_SECRET, session_key.public_pem()),
         (MODEL_KEY_SECRET, model_key),
+        (STRIPE_KEY_SECRET, LOCAL_STRIPE_KEY),
+        (STRIPE_SIGNING_SECRET, LOCAL_STRIPE_SIGNING),
     ] {
         let Err(error) = client
             .create_secret()
@@ -265,6 +273,9 @@ fn parameters(settings: &Settings) -> BTreeMap<&'static str, String> {
         ("SessionKeySecret", SESSION_KEY_SECRET.to_owned()),
         ("ModelKeySecret", MODEL_KEY_SECRET.to_owned()),
         ("ModelBaseUrl", base_url),
+        ("StripeKeySecret", STRIPE_KEY_SECRET.to_owned()),
+        ("StripeSigningSecret", STRIPE_SIGNING_SECRET.to_owned()),
+        ("StripeBaseUrl", LOCAL_STRIPE.to_owned()),
     ]);
     if settings.provider == Provider::Local {
         // Records and costs say who answered: the demo grader, never a real model.

@@ -125,6 +125,37 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
     ("sweeper", READ_AND_WRITE, "Table"),
     ("sweeper", &["dynamodb:Query"], "Table/index/pending"),
     ("sweeper", &["sqs:SendMessage"], "WorkQueue"),
+    ("webhook", &["sqs:SendMessage"], "BillingQueue"),
+    (
+        "webhook",
+        &["secretsmanager:GetSecretValue"],
+        "secret:StripeSigningSecret",
+    ),
+    (
+        "billing",
+        &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+        "Table",
+    ),
+    ("billing", &["dynamodb:Query"], "Table/index/pending"),
+    (
+        "billing",
+        &[
+            "sqs:ReceiveMessage",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+        ],
+        "BillingQueue",
+    ),
+    (
+        "billing",
+        &["sqs:SendMessage", "sqs:ChangeMessageVisibility"],
+        "BillingQueue",
+    ),
+    (
+        "billing",
+        &["secretsmanager:GetSecretValue"],
+        "secret:StripeKeySecret",
+    ),
 ];
 
 /// Deletes too: a message that was sent leaves the outbox.

@@ -155,6 +155,34 @@ fn work_is_given_out_one_copy_at_a_time_and_is_never_lost_silently() {
 }
 
 #[test]
+fn a_customers_events_are_handled_in_order_and_never_lost_silently() {
+    let template = Template::read();
+    let queue = &template.resource("BillingQueue").properties;
+    let dead = &template.resource("BillingDeadLetters").properties;
+    assert_eq!(
+        (&queue["FifoQueue"], &dead["FifoQueue"]),
+        (&json!(true), &json!(true))
+    );
+    assert_eq!(queue["DeduplicationScope"], "messageGroup");
+    assert_eq!(
+        target(&queue["RedrivePolicy"]["deadLetterTargetArn"]),
+        Some("BillingDeadLetters")
+    );
+    let seconds = |of: &Value, name: &str| of[name].as_u64().unwrap();
+    let billing = &template.resource("Billing").properties;
+    assert!(seconds(queue, "VisibilityTimeout") >= 6 * seconds(billing, "Timeout"));
+    assert!(seconds(dead, "MessageRetentionPeriod") > seconds(queue, "MessageRetentionPeriod"));
+    let source = &template.resource("BillingSource").properties;
+    assert_eq!(
+        source["FunctionResponseTypes"],
+        json!(["ReportBatchItemFailures"])
+    );
+    // A door that anybody may knock at is bounded.
+    let webhook = &template.resource("Webhook").properties;
+    assert!(webhook["ReservedConcurrentExecutions"].is_u64());
+}
+
+#[test]
 fn every_function_and_queue_has_its_alarms_and_every_alarm_an_action() {
     let template = Template::read();
     let listened: BTreeSet<(String, String)> = template
@@ -172,8 +200,15 @@ fn every_function_and_queue_has_its_alarms_and_every_alarm_an_action() {
         ("DeadLetters", "ApproximateNumberOfMessagesVisible"),
         ("WorkQueue", "ApproximateAgeOfOldestMessage"),
         ("Api", "5xx"),
+        ("BillingDeadLetters", "ApproximateNumberOfMessagesVisible"),
+        ("BillingQueue", "ApproximateAgeOfOldestMessage"),
         ("sweeper", "LedgerDrift"),
         ("worker", "WasteTokens"),
+        ("billing", "BillingAlerts"),
+        ("billing", "BillingDrift"),
+        ("webhook", "WebhookUnparsed"),
+        ("webhook", "WebhookRejected"),
+        ("webhook", "WebhookFailed"),
     ];
     for (name, _) in template.of_type("AWS::Serverless::Function") {
         expected.extend([(name, "Errors"), (name, "Throttles")]);

@@ -7,13 +7,14 @@ use super::sources::{Source, code_of, path, rust_files};
 type Room = (&'static str, &'static [&'static str]);
 
 /// `clock` is passed in by each `main`; `store` and `http` keep it to age what they cache and what they check.
-const ROOMS: [Room; 9] = [
+const ROOMS: [Room; 10] = [
     ("domain", &[]),
     ("grading", &["domain"]),
     ("pdf", &["domain"]),
     ("llm", &["domain", "grading"]),
     ("store", &["domain", "clock"]),
     ("http", &["domain", "clock"]),
+    ("billing", &["domain", "store"]),
     ("config", &[]),
     ("telemetry", &[]),
     ("clock", &[]),
