@@ -60,11 +60,23 @@ pub fn next_after(anchor: i64, interval: Interval, after: i64) -> i64 {
 #[must_use]
 pub fn french_date(at: i64) -> String {
     const MONTHS: [&str; 12] = [
-        "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre",
-        "novembre", "décembre",
+        "janvier",
+        "février",
+        "mars",
+        "avril",
+        "mai",
+        "juin",
+        "juillet",
+        "août",
+        "septembre",
+        "octobre",
+        "novembre",
+        "décembre",
     ];
     let (year, month, day) = civil(at.div_euclid(SECONDS_A_DAY));
-    let name = usize::try_from(month - 1).ok().and_then(|index| MONTHS.get(index));
+    let name = usize::try_from(month - 1)
+        .ok()
+        .and_then(|index| MONTHS.get(index));
     format!("{day} {} {year}", name.copied().unwrap_or_default())
 }
 
@@ -121,11 +133,29 @@ mod tests {
             }
         };
         let january = noon(2026, 1, 31);
-        let ends = [noon(2026, 2, 28), noon(2026, 3, 31), noon(2026, 4, 30), noon(2026, 5, 31)];
+        let ends = [
+            noon(2026, 2, 28),
+            noon(2026, 3, 31),
+            noon(2026, 4, 30),
+            noon(2026, 5, 31),
+        ];
         check(january, Interval::Month, &ends);
-        check(noon(2028, 1, 30), Interval::Month, &[noon(2028, 2, 29), noon(2028, 3, 30)]);
+        check(
+            noon(2028, 1, 30),
+            Interval::Month,
+            &[noon(2028, 2, 29), noon(2028, 3, 30)],
+        );
         let leap = noon(2028, 2, 29);
-        check(leap, Interval::Year, &[noon(2029, 2, 28), noon(2030, 2, 28), noon(2031, 2, 28), noon(2032, 2, 29)]);
+        check(
+            leap,
+            Interval::Year,
+            &[
+                noon(2029, 2, 28),
+                noon(2030, 2, 28),
+                noon(2031, 2, 28),
+                noon(2032, 2, 29),
+            ],
+        );
     }
 
     #[test]

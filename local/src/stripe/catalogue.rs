@@ -56,31 +56,36 @@ impl Catalogue {
             name: name.to_owned(),
             created: MADE,
         });
-        self.prices.extend(prices.into_iter().map(|(id, cents, interval)| Price {
-            id: id.to_owned(),
-            product: product.to_owned(),
-            cents,
-            interval,
-            lookup_key: id.strip_prefix("price_").map(str::to_owned),
-            active: true,
-            created: MADE,
-        }));
+        self.prices
+            .extend(prices.into_iter().map(|(id, cents, interval)| Price {
+                id: id.to_owned(),
+                product: product.to_owned(),
+                cents,
+                interval,
+                lookup_key: id.strip_prefix("price_").map(str::to_owned),
+                active: true,
+                created: MADE,
+            }));
         self
     }
 
     /// The three paid tiers, each by the month and by the year: `price_essentiel_monthly` and so on.
     #[must_use]
     pub fn tiers() -> Self {
-        [("essentiel", "Essentiel", 900), ("pro", "Pro", 2900), ("max", "Max", 8900)]
-            .into_iter()
-            .fold(Self::default(), |catalogue, (key, name, cents)| {
-                let (monthly, yearly) = (format!("price_{key}_monthly"), format!("price_{key}_yearly"));
-                let prices = [
-                    (monthly.as_str(), cents, Interval::Month),
-                    (yearly.as_str(), cents * 10, Interval::Year),
-                ];
-                catalogue.with(&format!("prod_{key}"), &format!("La Corrigeuse {name}"), prices)
-            })
+        [
+            ("essentiel", "Essentiel", 900),
+            ("pro", "Pro", 2900),
+            ("max", "Max", 8900),
+        ]
+        .into_iter()
+        .fold(Self::default(), |catalogue, (key, name, cents)| {
+            let (monthly, yearly) = (format!("price_{key}_monthly"), format!("price_{key}_yearly"));
+            let prices = [
+                (monthly.as_str(), cents, Interval::Month),
+                (yearly.as_str(), cents * 10, Interval::Year),
+            ];
+            catalogue.with(&format!("prod_{key}"), &format!("La Corrigeuse {name}"), prices)
+        })
     }
 
     /// The price with this id.

@@ -134,7 +134,8 @@ impl World {
         let Some(price) = &update.price else { return Ok(()) };
         self.account.catalogue.choosable(price, "items[0][price]")?;
         if subscription.status == Status::Incomplete {
-            let message = "This subscription is incomplete: its first invoice must be paid before it can change.";
+            let message =
+                "This subscription is incomplete: its first invoice must be paid before it can change.";
             return Err(Refusal::invalid(message));
         }
         match update.item.as_deref() {
@@ -157,14 +158,19 @@ impl World {
         let at = update.proration_date.unwrap_or(self.now);
         if !(before.period.start..=before.period.end).contains(&at) {
             let message = "Cannot specify `proration_date` outside of the current period.";
-            return Err(Refusal::param("parameter_invalid_integer", "proration_date", message));
+            return Err(Refusal::param(
+                "parameter_invalid_integer",
+                "proration_date",
+                message,
+            ));
         }
         let step = self.step(before, price, update.proration, at)?;
         if !step.invoice_now {
             self.apply(&before.id, &step);
             let lines = step.lines;
-            self.subscriptions
-                .change(&before.id, |subscription| subscription.pending_lines.extend(lines));
+            self.subscriptions.change(&before.id, |subscription| {
+                subscription.pending_lines.extend(lines)
+            });
             return Ok(());
         }
         match update.payment {
@@ -232,15 +238,22 @@ impl World {
 
     /// The payment that a change waited for has come.
     pub(super) fn apply_pending_update(&mut self, id: &str) {
-        let Some(subscription) = self.subscriptions.get(id).cloned() else { return };
-        let Some(pending) = subscription.pending_update.clone() else { return };
+        let Some(subscription) = self.subscriptions.get(id).cloned() else {
+            return;
+        };
+        let Some(pending) = subscription.pending_update.clone() else {
+            return;
+        };
         let interval = self.account.catalogue.interval(&pending.price);
         self.change_subscription(id, |subscription| {
             subscription.pending_update = None;
             subscription.price = pending.price;
             if let Some(anchor) = pending.anchor {
                 subscription.anchor = anchor;
-                subscription.period = Period { start: anchor, end: next_after(anchor, interval, anchor) };
+                subscription.period = Period {
+                    start: anchor,
+                    end: next_after(anchor, interval, anchor),
+                };
             }
         });
         if let Some(applied) = self.subscriptions.get(id).cloned() {
@@ -258,7 +271,10 @@ impl World {
 
     /// Forgets a change that waits, and what it would have cost.
     pub(super) fn discard_pending_update(&mut self, id: &str) {
-        let pending = self.subscriptions.get(id).and_then(|it| it.pending_update.clone());
+        let pending = self
+            .subscriptions
+            .get(id)
+            .and_then(|it| it.pending_update.clone());
         let Some(pending) = pending else { return };
         self.void(&pending.invoice);
         self.change_subscription(id, |subscription| subscription.pending_update = None);

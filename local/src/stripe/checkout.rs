@@ -99,7 +99,11 @@ impl World {
             let message = "The `expires_at` timestamp must be between 30 minutes and 24 hours after Checkout Session creation.";
             return Err(Refusal::param("parameter_invalid_integer", "expires_at", message));
         }
-        let id = self.mint(if self.account.livemode { "cs_live_" } else { "cs_test_" });
+        let id = self.mint(if self.account.livemode {
+            "cs_live_"
+        } else {
+            "cs_test_"
+        });
         Ok(self.sessions.insert(Session {
             id,
             created: self.now,

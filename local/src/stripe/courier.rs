@@ -103,11 +103,14 @@ impl Courier {
     pub fn due(&mut self, world: &mut World) -> Vec<Letter> {
         self.collect(world);
         let now = world.now();
-        let (mut due, waiting): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.waiting).into_iter().partition(|parcel| parcel.due <= now);
+        let (mut due, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|parcel| parcel.due <= now);
         self.waiting = waiting;
         due.sort_by_key(|parcel| parcel.due);
-        due.into_iter().filter_map(|parcel| self.letter(world, &parcel)).collect()
+        due.into_iter()
+            .filter_map(|parcel| self.letter(world, &parcel))
+            .collect()
     }
 
     /// Takes note of how a letter was answered; `None` if no answer came.
@@ -151,7 +154,11 @@ impl Courier {
                 world.record_delivery(&event.id, Delivery::Failed);
                 continue;
             }
-            let copies = if self.seed.chance(self.policy.duplicates_per_cent) { 2 } else { 1 };
+            let copies = if self.seed.chance(self.policy.duplicates_per_cent) {
+                2
+            } else {
+                1
+            };
             for _ in 0..copies {
                 let late = self.seed.below(self.policy.late_up_to_seconds.saturating_add(1));
                 self.waiting.push(Parcel {

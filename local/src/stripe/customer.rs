@@ -202,9 +202,17 @@ fn check_details(details: &Details) -> Result<(), Refusal> {
         let message = format!("Invalid email address: {email}");
         return Err(Refusal::param("email_invalid", "email", message));
     }
-    if details.name.as_ref().is_some_and(|name| name.chars().count() > 256) {
+    if details
+        .name
+        .as_ref()
+        .is_some_and(|name| name.chars().count() > 256)
+    {
         let message = "Invalid string: must be at most 256 characters";
-        return Err(Refusal::param("parameter_invalid_string_too_long", "name", message));
+        return Err(Refusal::param(
+            "parameter_invalid_string_too_long",
+            "name",
+            message,
+        ));
     }
     check_metadata(&details.metadata)
 }

@@ -58,7 +58,11 @@ impl World {
         };
         for session in self.sessions.iter() {
             let open = session.status == SessionStatus::Open;
-            offer(open.then_some(session.expires_at), Due::SessionExpires, &session.id);
+            offer(
+                open.then_some(session.expires_at),
+                Due::SessionExpires,
+                &session.id,
+            );
         }
         for subscription in self.subscriptions.iter().filter(|it| !it.status.ended()) {
             let id = subscription.id.as_str();
@@ -66,7 +70,11 @@ impl World {
             let patience = subscription.created + PATIENCE_SECONDS;
             offer(incomplete.then_some(patience), Due::FirstPaymentExpires, id);
             let pending = subscription.pending_update.as_ref();
-            offer(pending.map(|pending| pending.expires_at), Due::PendingUpdateExpires, id);
+            offer(
+                pending.map(|pending| pending.expires_at),
+                Due::PendingUpdateExpires,
+                id,
+            );
             let renews = subscription.status.renews();
             offer(renews.then_some(subscription.period.end), Due::PeriodEnds, id);
         }

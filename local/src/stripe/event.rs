@@ -105,4 +105,14 @@ macro_rules! snapshots {
     )*};
 }
 
-snapshots!(Customer, Session, Subscription, Schedule, Invoice, Intent, Charge, Refund, Dispute);
+snapshots!(
+    Customer,
+    Session,
+    Subscription,
+    Schedule,
+    Invoice,
+    Intent,
+    Charge,
+    Refund,
+    Dispute
+);

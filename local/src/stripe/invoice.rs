@@ -270,7 +270,9 @@ impl World {
 
     pub(super) fn void(&mut self, id: &str) {
         let now = self.now;
-        let Some(invoice) = self.invoices.get(id).cloned() else { return };
+        let Some(invoice) = self.invoices.get(id).cloned() else {
+            return;
+        };
         if matches!(invoice.status, InvoiceStatus::Paid | InvoiceStatus::Void) {
             return;
         }
@@ -301,7 +303,9 @@ impl World {
     /// It is not open.
     pub fn mark_uncollectible(&mut self, id: &str) -> Result<Arc<Invoice>, Refusal> {
         if self.invoice(id)?.status != InvoiceStatus::Open {
-            return Err(Refusal::invalid("You can only mark open invoices as uncollectible."));
+            return Err(Refusal::invalid(
+                "You can only mark open invoices as uncollectible.",
+            ));
         }
         let now = self.now;
         let change = self.invoices.change(id, |invoice| {

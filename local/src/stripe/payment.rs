@@ -231,7 +231,9 @@ impl World {
     }
 
     fn settle(&mut self, invoice: &Invoice) {
-        let Some(intent) = self.intent_of(invoice) else { return };
+        let Some(intent) = self.intent_of(invoice) else {
+            return;
+        };
         let charge = self.charge(&intent, None);
         let change = self.intents.change(&intent.id, |intent| {
             intent.status = IntentStatus::Succeeded;
@@ -247,7 +249,9 @@ impl World {
     }
 
     fn fail(&mut self, invoice: &Invoice, why: &'static str) {
-        let Some(intent) = self.intent_of(invoice) else { return };
+        let Some(intent) = self.intent_of(invoice) else {
+            return;
+        };
         let charge = self.charge(&intent, Some(why));
         let change = self.intents.change(&intent.id, |intent| {
             intent.status = IntentStatus::RequiresPaymentMethod;
@@ -262,7 +266,9 @@ impl World {
     }
 
     fn ask(&mut self, invoice: &Invoice, by: By) {
-        let Some(intent) = self.intent_of(invoice) else { return };
+        let Some(intent) = self.intent_of(invoice) else {
+            return;
+        };
         let method = self.method_of(&invoice.customer);
         let change = self.intents.change(&intent.id, |intent| {
             intent.status = IntentStatus::RequiresAction;
@@ -283,9 +289,7 @@ impl World {
     /// Plans the next attempt, or ends the waiting.
     fn after_failure(&mut self, invoice: &Invoice) {
         let wait = self.account.dunning.waits.get(invoice.retries).copied();
-        let next = wait
-            .filter(|_| self.retried(invoice))
-            .map(|wait| self.now + wait);
+        let next = wait.filter(|_| self.retried(invoice)).map(|wait| self.now + wait);
         let last = self.retried(invoice) && next.is_none();
         let change = self
             .invoices

@@ -32,7 +32,10 @@ impl World {
         let interval = catalogue.interval(price);
         let moves = interval != catalogue.interval(&before.price);
         let period = if moves {
-            Period { start: at, end: next_after(at, interval, at) }
+            Period {
+                start: at,
+                end: next_after(at, interval, at),
+            }
         } else {
             before.period
         };
@@ -40,7 +43,11 @@ impl World {
         if proration != Proration::None {
             lines.push(self.credit_line(before, at));
         }
-        let after = Subscription { price: price.to_owned(), period, ..before.clone() };
+        let after = Subscription {
+            price: price.to_owned(),
+            period,
+            ..before.clone()
+        };
         if moves {
             lines.push(self.line_for(&after, period)?);
         } else if proration != Proration::None {
@@ -64,7 +71,10 @@ impl World {
         let subscription = Arc::clone(trial.subscription(id)?);
         trial.check_update(&subscription, update)?;
         let at = update.proration_date.unwrap_or(trial.now);
-        let (mut after, mut lines) = (Subscription::clone(&subscription), subscription.pending_lines.clone());
+        let (mut after, mut lines) = (
+            Subscription::clone(&subscription),
+            subscription.pending_lines.clone(),
+        );
         let mut reason = Reason::Cycle;
         if let Some(price) = &update.price {
             let step = trial.step(&subscription, price, update.proration, at)?;
@@ -77,7 +87,10 @@ impl World {
         if reason == Reason::Cycle && !subscription.cancel_at_period_end {
             let interval = trial.account.catalogue.interval(&after.price);
             let start = after.period.end;
-            let next = Period { start, end: next_after(after.anchor, interval, start) };
+            let next = Period {
+                start,
+                end: next_after(after.anchor, interval, start),
+            };
             lines.push(trial.line_for(&after, next)?);
         }
         Ok(trial.draft(&subscription, reason, lines))
@@ -128,7 +141,9 @@ impl World {
 
     fn name_of(&self, price: &str) -> String {
         let catalogue = &self.account.catalogue;
-        let product = catalogue.price(price).and_then(|price| catalogue.product(&price.product));
+        let product = catalogue
+            .price(price)
+            .and_then(|price| catalogue.product(&price.product));
         product.map_or_else(|| price.to_owned(), |product| product.name.clone())
     }
 }

@@ -90,7 +90,10 @@ impl World {
             return Err(Refusal::invalid(format!("Charge {} has failed.", charge.id)));
         }
         if charge.dispute.is_some() {
-            let message = format!("Charge {} has been charged back; cannot issue a refund.", charge.id);
+            let message = format!(
+                "Charge {} has been charged back; cannot issue a refund.",
+                charge.id
+            );
             return Err(Refusal::coded("charge_disputed", message));
         }
         let left = charge.cents - charge.refunded_cents;
@@ -107,7 +110,8 @@ impl World {
             ));
         }
         if cents > left {
-            let message = format!("Refund amount ({cents}) is greater than unrefunded amount on charge ({left})");
+            let message =
+                format!("Refund amount ({cents}) is greater than unrefunded amount on charge ({left})");
             return Err(Refusal {
                 param: Some("amount".to_owned()),
                 ..Refusal::invalid(message)
@@ -146,7 +150,9 @@ impl World {
     pub fn open_dispute(&mut self, charge: &str) -> Result<Arc<Dispute>, Refusal> {
         let charge = Arc::clone(self.charge_by_id(charge)?);
         if charge.decline.is_some() || charge.dispute.is_some() {
-            return Err(Refusal::invalid("Only a successful charge can be disputed, and once."));
+            return Err(Refusal::invalid(
+                "Only a successful charge can be disputed, and once.",
+            ));
         }
         let id = self.mint("du_");
         let dispute = self.disputes.insert(Dispute {
@@ -157,7 +163,8 @@ impl World {
             cents: charge.cents,
             status: DisputeStatus::NeedsResponse,
         });
-        self.charges.change(&charge.id, |charge| charge.dispute = Some(id));
+        self.charges
+            .change(&charge.id, |charge| charge.dispute = Some(id));
         self.emit("charge.dispute.created", Arc::clone(&dispute));
         Ok(dispute)
     }
@@ -170,7 +177,11 @@ impl World {
         if self.dispute(id)?.status != DisputeStatus::NeedsResponse {
             return Err(Refusal::invalid("This dispute is already closed."));
         }
-        let status = if won { DisputeStatus::Won } else { DisputeStatus::Lost };
+        let status = if won {
+            DisputeStatus::Won
+        } else {
+            DisputeStatus::Lost
+        };
         let change = self.disputes.change(id, |dispute| dispute.status = status);
         if let Some((_, closed)) = change {
             self.emit("charge.dispute.closed", closed);
@@ -183,7 +194,9 @@ impl World {
     /// # Errors
     /// 404 if there is none.
     pub fn dispute(&self, id: &str) -> Result<&Arc<Dispute>, Refusal> {
-        self.disputes.get(id).ok_or_else(|| Refusal::missing("dispute", id))
+        self.disputes
+            .get(id)
+            .ok_or_else(|| Refusal::missing("dispute", id))
     }
 
     fn charge_to_refund(&self, asked: &NewRefund) -> Result<Arc<Charge>, Refusal> {

@@ -139,7 +139,10 @@ impl World {
         }
         if !subscription.status.renews() {
             let message = "You cannot migrate a subscription that is in the status `";
-            return Err(Refusal::invalid(format!("{message}{}`.", subscription.status.name())));
+            return Err(Refusal::invalid(format!(
+                "{message}{}`.",
+                subscription.status.name()
+            )));
         }
         let end_behavior = if subscription.cancel_at_period_end {
             EndBehavior::Cancel
@@ -281,7 +284,10 @@ impl World {
 
     /// Gives each phase its start and its end.
     fn place(&self, schedule: &Schedule, asked: &[NewPhase]) -> Result<Vec<Phase>, Refusal> {
-        let current = schedule.phases.get(schedule.current).map_or(0, |phase| phase.start);
+        let current = schedule
+            .phases
+            .get(schedule.current)
+            .map_or(0, |phase| phase.start);
         let mut phases: Vec<Phase> = Vec::with_capacity(asked.len());
         for (index, asked_phase) in asked.iter().enumerate() {
             let field = |name: &str| format!("phases[{index}][{name}]");
@@ -297,12 +303,18 @@ impl World {
                     ));
                 }
                 None if asked_phase.start != Some(current) => {
-                    return Err(Refusal::invalid("You can not modify the start date of the current phase."));
+                    return Err(Refusal::invalid(
+                        "You can not modify the start date of the current phase.",
+                    ));
                 }
                 None => current,
                 Some(before) if asked_phase.start.is_some_and(|start| start != before.end) => {
                     let message = "The start date of a phase must be the end date of the phase before it.";
-                    return Err(Refusal::param("parameter_invalid_integer", field("start_date"), message));
+                    return Err(Refusal::param(
+                        "parameter_invalid_integer",
+                        field("start_date"),
+                        message,
+                    ));
                 }
                 Some(before) => before.end,
             };
@@ -315,7 +327,11 @@ impl World {
                 .ok_or_else(|| Refusal::absent(&field("end_date")))?;
             if end <= start || end <= self.now {
                 let message = "The end date of a phase must lie after its start and in the future.";
-                return Err(Refusal::param("parameter_invalid_integer", field("end_date"), message));
+                return Err(Refusal::param(
+                    "parameter_invalid_integer",
+                    field("end_date"),
+                    message,
+                ));
             }
             phases.push(Phase {
                 price: asked_phase.price.clone(),
@@ -371,7 +387,10 @@ impl World {
     }
 
     fn detach(&mut self, id: &str, status: ScheduleStatus, kind: &'static str) {
-        let subscription = self.schedules.get(id).map(|schedule| schedule.subscription.clone());
+        let subscription = self
+            .schedules
+            .get(id)
+            .map(|schedule| schedule.subscription.clone());
         self.close(id, status, kind);
         if let Some(subscription) = subscription {
             self.change_subscription(&subscription, |subscription| subscription.schedule = None);

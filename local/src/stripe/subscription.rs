@@ -183,8 +183,9 @@ impl World {
         });
         let lines = vec![self.period_line(&id, period)?];
         let invoice = self.open_invoice(&id, Reason::Create, lines)?;
-        self.subscriptions
-            .change(&id, |subscription| subscription.latest_invoice = Some(invoice.clone()));
+        self.subscriptions.change(&id, |subscription| {
+            subscription.latest_invoice = Some(invoice.clone())
+        });
         let made = Arc::clone(self.subscription(&id)?);
         self.emit("customer.subscription.created", made);
         self.finalize(&invoice)?;
@@ -209,8 +210,9 @@ impl World {
             if !lines.is_empty() {
                 self.take_pending_lines(id);
                 let invoice = self.open_invoice(id, Reason::Update, lines)?;
-                self.subscriptions
-                    .change(id, |subscription| subscription.latest_invoice = Some(invoice.clone()));
+                self.subscriptions.change(id, |subscription| {
+                    subscription.latest_invoice = Some(invoice.clone())
+                });
                 self.finalize(&invoice)?;
             }
         } else if !lines.is_empty() {
@@ -245,7 +247,10 @@ impl World {
     /// A first payment that never came.
     pub(super) fn expire_incomplete(&mut self, id: &str) {
         let now = self.now;
-        let invoice = self.subscriptions.get(id).and_then(|it| it.latest_invoice.clone());
+        let invoice = self
+            .subscriptions
+            .get(id)
+            .and_then(|it| it.latest_invoice.clone());
         if let Some(invoice) = invoice {
             self.void(&invoice);
         }
@@ -268,12 +273,20 @@ impl World {
     /// # Errors
     /// It is not paused.
     pub fn resume(&mut self, id: &str) -> Result<(), Refusal> {
-        self.switch(id, Status::Paused, Status::Active, "customer.subscription.resumed")
+        self.switch(
+            id,
+            Status::Paused,
+            Status::Active,
+            "customer.subscription.resumed",
+        )
     }
 
     fn switch(&mut self, id: &str, from: Status, to: Status, kind: &'static str) -> Result<(), Refusal> {
         if self.subscription(id)?.status != from {
-            return Err(Refusal::invalid(format!("The subscription is not {}.", from.name())));
+            return Err(Refusal::invalid(format!(
+                "The subscription is not {}.",
+                from.name()
+            )));
         }
         self.change_subscription(id, |subscription| subscription.status = to);
         let switched = Arc::clone(self.subscription(id)?);

@@ -111,7 +111,11 @@ fn item(account: &Account, subscription: &Subscription, charged: &str) -> Value 
 #[must_use]
 pub fn invoice(account: &Account, invoice: &Invoice) -> Value {
     let total = invoice.total();
-    let lines = invoice.lines.iter().map(|it| line(account, invoice, it)).collect();
+    let lines = invoice
+        .lines
+        .iter()
+        .map(|it| line(account, invoice, it))
+        .collect();
     let page = invoice
         .finalized_at
         .map(|_| format!("{}/i/{}", account.base_url, invoice.id));

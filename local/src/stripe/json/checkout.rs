@@ -51,7 +51,10 @@ pub fn session(account: &Account, session: &Session) -> Value {
     let page = open.then(|| format!("{}/c/pay/{}", account.base_url, session.id));
     let paid = session.status == SessionStatus::Complete;
     // Stripe names the customer that it makes only once the page is paid.
-    let customer = session.customer.as_ref().filter(|_| paid || asked.customer.is_some());
+    let customer = session
+        .customer
+        .as_ref()
+        .filter(|_| paid || asked.customer.is_some());
     json!({
         "id": session.id,
         "object": "checkout.session",

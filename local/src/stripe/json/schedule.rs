@@ -9,7 +9,10 @@ pub fn schedule(account: &Account, schedule: &Schedule) -> Value {
     let active = schedule.active();
     let current = schedule.phases.get(schedule.current).filter(|_| active);
     let closed = |status| schedule.closed_at.filter(|_| schedule.status == status);
-    let released = matches!(schedule.status, ScheduleStatus::Released | ScheduleStatus::Completed);
+    let released = matches!(
+        schedule.status,
+        ScheduleStatus::Released | ScheduleStatus::Completed
+    );
     json!({
         "id": schedule.id,
         "object": "subscription_schedule",

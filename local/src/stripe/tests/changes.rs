@@ -27,7 +27,12 @@ fn upgrade(scene: &Scene, subscription: &str) -> Update {
 #[test]
 fn an_upgrade_charges_the_rest_of_the_period_to_the_second() {
     // Of 28 days: the seconds left, and what 900 and 2900 cents are worth for them.
-    for (gone, credit, charge) in [(0, -900, 2900), (14 * DAY, -450, 1450), (28 * DAY - 1, 0, 0), (7 * DAY + 1, -675, 2175)] {
+    for (gone, credit, charge) in [
+        (0, -900, 2900),
+        (14 * DAY, -450, 1450),
+        (28 * DAY - 1, 0, 0),
+        (7 * DAY + 1, -675, 2175),
+    ] {
         let mut scene = Scene::new();
         let subscription = scene.subscribe(ESSENTIEL, Card::Ok);
         scene.world.advance(gone);
@@ -53,13 +58,19 @@ fn an_upgrade_that_is_not_paid_waits_and_is_forgotten_after_23_hours() {
     let update = upgrade(&scene, &subscription);
     scene.world.update_subscription(&subscription, &update).unwrap();
     let waiting = scene.subscription(&subscription);
-    assert_eq!((waiting.status, waiting.price.as_str()), (Status::Active, ESSENTIEL));
+    assert_eq!(
+        (waiting.status, waiting.price.as_str()),
+        (Status::Active, ESSENTIEL)
+    );
     assert_eq!(waiting.pending_update.as_ref().unwrap().price, PRO);
     scene.world.advance(23 * HOUR);
     let after = scene.subscription(&subscription);
     assert_eq!((after.price.as_str(), &after.pending_update), (ESSENTIEL, &None));
     assert_eq!(scene.latest(&subscription).status, InvoiceStatus::Void);
-    assert_eq!(scene.kinds(0).last(), Some(&"customer.subscription.pending_update_expired"));
+    assert_eq!(
+        scene.kinds(0).last(),
+        Some(&"customer.subscription.pending_update_expired")
+    );
 }
 
 #[test]
@@ -77,7 +88,11 @@ fn an_upgrade_is_made_when_its_invoice_is_paid() {
             _ => scene.world.pay_invoice(&invoice, By::Customer).unwrap(),
         };
         assert_eq!(scene.subscription(&subscription).price, PRO);
-        assert!(scene.kinds(seen).contains(&"customer.subscription.pending_update_applied"));
+        assert!(
+            scene
+                .kinds(seen)
+                .contains(&"customer.subscription.pending_update_applied")
+        );
     }
 }
 
@@ -127,10 +142,18 @@ fn what_a_downgrade_leaves_is_used_by_later_invoices() {
     scene.world.advance(14 * DAY);
     let update = to(&scene, &subscription, ESSENTIEL, Proration::AlwaysInvoice);
     scene.world.update_subscription(&subscription, &update).unwrap();
-    assert_eq!(scene.world.customer(&scene.customer).unwrap().balance_cents, -1000);
+    assert_eq!(
+        scene.world.customer(&scene.customer).unwrap().balance_cents,
+        -1000
+    );
     scene.world.advance_to(boundary(START, Month, 2) + HOUR);
     assert_eq!(scene.world.customer(&scene.customer).unwrap().balance_cents, 0);
-    let due: Vec<i64> = scene.world.invoices().iter().map(|invoice| invoice.amount_due).collect();
+    let due: Vec<i64> = scene
+        .world
+        .invoices()
+        .iter()
+        .map(|invoice| invoice.amount_due)
+        .collect();
     assert_eq!(due, [2900, 0, 0, 800]);
 }
 
@@ -141,18 +164,33 @@ fn a_schedule_lowers_the_price_with_the_period_and_lets_go() {
     let period = scene.subscription(&subscription).period;
     let schedule = scene.world.create_schedule(&subscription).unwrap().id.clone();
     let phases = [
-        NewPhase { price: PRO.to_owned(), start: Some(period.start), end: Some(period.end), ..NewPhase::default() },
-        NewPhase { price: ESSENTIEL.to_owned(), proration: Proration::None, ..NewPhase::default() },
+        NewPhase {
+            price: PRO.to_owned(),
+            start: Some(period.start),
+            end: Some(period.end),
+            ..NewPhase::default()
+        },
+        NewPhase {
+            price: ESSENTIEL.to_owned(),
+            proration: Proration::None,
+            ..NewPhase::default()
+        },
     ];
     let release = Some(EndBehavior::Release);
-    scene.world.update_schedule(&schedule, Some(&phases), release, &Metadata::new()).unwrap();
+    scene
+        .world
+        .update_schedule(&schedule, Some(&phases), release, &Metadata::new())
+        .unwrap();
     scene.world.advance_to(period.end - 1);
     assert_eq!(scene.subscription(&subscription).price, PRO);
     scene.world.advance(1 + HOUR);
     assert_eq!(scene.subscription(&subscription).price, ESSENTIEL);
     assert_eq!(scene.latest(&subscription).amount_paid, 900);
     scene.world.advance_to(boundary(START, Month, 2));
-    assert_eq!(scene.world.schedule(&schedule).unwrap().status, ScheduleStatus::Completed);
+    assert_eq!(
+        scene.world.schedule(&schedule).unwrap().status,
+        ScheduleStatus::Completed
+    );
     assert_eq!(scene.subscription(&subscription).schedule, None);
     assert_eq!(scene.status(&subscription), Status::Active);
 }

@@ -5,17 +5,26 @@ use super::super::customer::By;
 use super::super::event::Snapshot;
 use super::super::json;
 use super::super::refund::NewRefund;
+use super::super::schedule::NewPhase;
 use super::super::seed::Seed;
 use super::super::subscription::Cancel;
 use super::super::world::{AfterRetries, Metadata};
-use super::super::schedule::NewPhase;
 use super::*;
 
 const PRICES: [&str; 4] = [ESSENTIEL, PRO, PRO_YEARLY, "price_max_monthly"];
-const CARDS: [Card; 5] = [Card::Ok, Card::Declined, Card::NeedsAction, Card::DeclinedLater, Card::ActionLater];
+const CARDS: [Card; 5] = [
+    Card::Ok,
+    Card::Declined,
+    Card::NeedsAction,
+    Card::DeclinedLater,
+    Card::ActionLater,
+];
 const PRORATIONS: [Proration; 3] = [Proration::None, Proration::Create, Proration::AlwaysInvoice];
-const PAYMENTS: [PaymentBehavior; 3] =
-    [PaymentBehavior::AllowIncomplete, PaymentBehavior::PendingIfIncomplete, PaymentBehavior::ErrorIfIncomplete];
+const PAYMENTS: [PaymentBehavior; 3] = [
+    PaymentBehavior::AllowIncomplete,
+    PaymentBehavior::PendingIfIncomplete,
+    PaymentBehavior::ErrorIfIncomplete,
+];
 
 fn any<T: Copy>(seed: &mut Seed, of: &[T]) -> T {
     of[usize::try_from(seed.below(of.len() as u64)).unwrap()]
@@ -23,7 +32,11 @@ fn any<T: Copy>(seed: &mut Seed, of: &[T]) -> T {
 
 fn any_id<'a>(seed: &mut Seed, ids: impl Iterator<Item = &'a str>) -> String {
     let ids: Vec<&str> = ids.collect();
-    if ids.is_empty() { "none".to_owned() } else { any(seed, &ids).to_owned() }
+    if ids.is_empty() {
+        "none".to_owned()
+    } else {
+        any(seed, &ids).to_owned()
+    }
 }
 
 /// One step; what is refused changes nothing that matters here.
@@ -57,14 +70,34 @@ fn step(scene: &mut Scene, seed: &mut Seed) {
         11 => drop(world.pay_invoice(&invoice, any(seed, &[By::Customer, By::Machine]))),
         12 => drop(world.confirm(&invoice, seed.chance(50))),
         13 => drop(world.set_card(&scene.customer, card)),
-        14 => drop(world.cancel_subscription(&subscription, Cancel { prorate: seed.chance(50), invoice_now: seed.chance(50) })),
-        15 => drop(world.refund(NewRefund { charge: Some(charge), ..NewRefund::default() })),
+        14 => drop(world.cancel_subscription(
+            &subscription,
+            Cancel {
+                prorate: seed.chance(50),
+                invoice_now: seed.chance(50),
+            },
+        )),
+        15 => drop(world.refund(NewRefund {
+            charge: Some(charge),
+            ..NewRefund::default()
+        })),
         16 => drop(world.void_invoice(&invoice)),
         _ => {
-            let start = world.schedule(&schedule).ok().and_then(|it| it.phases.get(it.current).map(|phase| phase.start));
+            let start = world
+                .schedule(&schedule)
+                .ok()
+                .and_then(|it| it.phases.get(it.current).map(|phase| phase.start));
             let phases = [
-                NewPhase { price: PRO.to_owned(), start, end: Some(world.now() + 5 * DAY), ..NewPhase::default() },
-                NewPhase { price: price.to_owned(), ..NewPhase::default() },
+                NewPhase {
+                    price: PRO.to_owned(),
+                    start,
+                    end: Some(world.now() + 5 * DAY),
+                    ..NewPhase::default()
+                },
+                NewPhase {
+                    price: price.to_owned(),
+                    ..NewPhase::default()
+                },
             ];
             drop(world.update_schedule(&schedule, Some(&phases), None, &Metadata::new()));
         }
@@ -76,13 +109,26 @@ fn check(world: &World) {
         let at = format!("{} {:?}", subscription.id, subscription.status);
         assert!(subscription.period.start < subscription.period.end, "{at}");
         if subscription.status.renews() {
-            assert!(subscription.period.end > world.now(), "{at}: a period that is over");
+            assert!(
+                subscription.period.end > world.now(),
+                "{at}: a period that is over"
+            );
         }
         if let Some(pending) = &subscription.pending_update {
-            assert!(subscription.status.renews() && pending.expires_at > world.now(), "{at}");
-            assert_eq!(world.invoice(&pending.invoice).unwrap().status, InvoiceStatus::Open, "{at}");
+            assert!(
+                subscription.status.renews() && pending.expires_at > world.now(),
+                "{at}"
+            );
+            assert_eq!(
+                world.invoice(&pending.invoice).unwrap().status,
+                InvoiceStatus::Open,
+                "{at}"
+            );
         }
-        let managed = subscription.schedule.as_ref().map(|id| world.schedule(id).unwrap().active());
+        let managed = subscription
+            .schedule
+            .as_ref()
+            .map(|id| world.schedule(id).unwrap().active());
         assert_ne!(managed, Some(false), "{at}: a schedule that manages nothing");
         assert!(!(subscription.status.ended() && managed.is_some()), "{at}");
     }
@@ -111,8 +157,10 @@ fn whatever_happens_the_books_agree() {
     for number in 0..400 {
         let mut seed = Seed::new(number);
         let mut scene = Scene::new();
-        scene.world.account.dunning.then =
-            any(&mut seed, &[AfterRetries::Cancel, AfterRetries::Unpaid, AfterRetries::PastDue]);
+        scene.world.account.dunning.then = any(
+            &mut seed,
+            &[AfterRetries::Cancel, AfterRetries::Unpaid, AfterRetries::PastDue],
+        );
         for _ in 0..60 {
             step(&mut scene, &mut seed);
             check(&scene.world);
@@ -126,7 +174,12 @@ fn the_same_seed_plays_the_same_history() {
         let (mut seed, mut scene) = (Seed::new(3), Scene::new());
         (0..80).for_each(|_| step(&mut scene, &mut seed));
         let account = &scene.world.account;
-        let told: Vec<_> = scene.world.events().iter().map(|event| json::event(account, event)).collect();
+        let told: Vec<_> = scene
+            .world
+            .events()
+            .iter()
+            .map(|event| json::event(account, event))
+            .collect();
         told
     };
     assert_eq!(play(), play());
@@ -136,7 +189,10 @@ fn the_same_seed_plays_the_same_history() {
 fn an_event_shows_the_object_as_it_was() {
     let mut scene = Scene::new();
     let subscription = scene.subscribe(ESSENTIEL, Card::Ok);
-    scene.world.cancel_subscription(&subscription, Cancel::default()).unwrap();
+    scene
+        .world
+        .cancel_subscription(&subscription, Cancel::default())
+        .unwrap();
     let statuses: Vec<Status> = scene
         .world
         .events()

@@ -1,7 +1,7 @@
 //! From the first payment to the end.
 
-use super::super::calendar::boundary;
 use super::super::calendar::Interval::Month;
+use super::super::calendar::boundary;
 use super::super::change::Update;
 use super::super::checkout::SessionStatus;
 use super::super::customer::By;
@@ -28,7 +28,10 @@ fn a_paid_page_makes_a_subscription_and_says_so() {
         "checkout.session.completed",
     ];
     assert_eq!(scene.kinds(seen), told);
-    assert!(scene.world.pay(&session, Card::Ok).is_err(), "a page is paid once");
+    assert!(
+        scene.world.pay(&session, Card::Ok).is_err(),
+        "a page is paid once"
+    );
 }
 
 #[test]
@@ -36,14 +39,27 @@ fn a_page_stays_open_until_it_is_paid_or_a_day_old() {
     let mut scene = Scene::new();
     let session = scene.session(ESSENTIEL);
     assert_eq!(scene.world.pay(&session, Card::Declined), Ok(Attempt::Declined));
-    assert_eq!(scene.world.pay(&session, Card::NeedsAction), Ok(Attempt::ActionRequired));
-    assert_eq!(scene.world.confirm_checkout(&session, false), Ok(Attempt::Declined));
-    assert_eq!(scene.world.subscriptions().iter().count(), 1, "each attempt pays the same subscription");
+    assert_eq!(
+        scene.world.pay(&session, Card::NeedsAction),
+        Ok(Attempt::ActionRequired)
+    );
+    assert_eq!(
+        scene.world.confirm_checkout(&session, false),
+        Ok(Attempt::Declined)
+    );
+    assert_eq!(
+        scene.world.subscriptions().iter().count(),
+        1,
+        "each attempt pays the same subscription"
+    );
     let late = scene.session(ESSENTIEL);
     assert_eq!(scene.world.pay(&session, Card::Ok), Ok(Attempt::Paid));
     scene.world.advance(DAY);
     assert_eq!(scene.world.session(&late).unwrap().status, SessionStatus::Expired);
-    assert_eq!(scene.world.session(&session).unwrap().status, SessionStatus::Complete);
+    assert_eq!(
+        scene.world.session(&session).unwrap().status,
+        SessionStatus::Complete
+    );
 }
 
 #[test]
@@ -72,7 +88,10 @@ fn a_renewal_is_active_at_once_and_paid_an_hour_later() {
         assert_eq!(renewed.period.start, boundary(START, Month, month));
         assert_eq!(renewed.period.end, boundary(START, Month, month + 1));
         let draft = scene.latest(&subscription);
-        assert_eq!((draft.status, draft.reason), (InvoiceStatus::Draft, Reason::Cycle));
+        assert_eq!(
+            (draft.status, draft.reason),
+            (InvoiceStatus::Draft, Reason::Cycle)
+        );
         scene.world.advance(HOUR - 1);
         assert!(!scene.paid(&subscription));
         scene.world.advance(1);
@@ -108,7 +127,10 @@ fn paying_the_newest_invoice_makes_active_again() {
     let subscription = scene.subscribe(ESSENTIEL, Card::DeclinedLater);
     scene.world.advance_to(boundary(START, Month, 1) + HOUR);
     let invoice = scene.latest(&subscription).id.clone();
-    assert_eq!(scene.world.pay_invoice(&invoice, By::Machine), Ok(Attempt::Declined));
+    assert_eq!(
+        scene.world.pay_invoice(&invoice, By::Machine),
+        Ok(Attempt::Declined)
+    );
     assert_eq!(scene.world.pay_invoice(&invoice, By::Customer), Ok(Attempt::Paid));
     assert_eq!(scene.status(&subscription), Status::Active);
     assert!(scene.world.pay_invoice(&invoice, By::Customer).is_err());
@@ -136,14 +158,21 @@ fn an_end_with_the_period_can_be_taken_back_until_then() {
         ..Update::default()
     };
     for cancel in [true, false, true] {
-        scene.world.update_subscription(&subscription, &end(cancel)).unwrap();
+        scene
+            .world
+            .update_subscription(&subscription, &end(cancel))
+            .unwrap();
     }
     let period = scene.subscription(&subscription).period;
     scene.world.advance_to(period.end - 1);
     assert_eq!(scene.status(&subscription), Status::Active);
     scene.world.advance(1);
     assert_eq!(scene.status(&subscription), Status::Canceled);
-    assert_eq!(scene.world.invoices().iter().count(), 1, "nothing is charged for another period");
+    assert_eq!(
+        scene.world.invoices().iter().count(),
+        1,
+        "nothing is charged for another period"
+    );
 }
 
 #[test]
@@ -154,5 +183,7 @@ fn a_pause_and_its_end_are_told() {
     scene.world.pause(&subscription).unwrap();
     scene.world.resume(&subscription).unwrap();
     let told = scene.kinds(seen);
-    assert!(told.contains(&"customer.subscription.paused") && told.contains(&"customer.subscription.resumed"));
+    assert!(
+        told.contains(&"customer.subscription.paused") && told.contains(&"customer.subscription.resumed")
+    );
 }

@@ -74,7 +74,11 @@ impl Scene {
 
     /// The kinds of what happened after the first `seen` events.
     fn kinds(&self, seen: usize) -> Vec<&'static str> {
-        self.world.events_since(seen).iter().map(|event| event.kind).collect()
+        self.world
+            .events_since(seen)
+            .iter()
+            .map(|event| event.kind)
+            .collect()
     }
 
     fn seen(&self) -> usize {

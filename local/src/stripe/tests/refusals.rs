@@ -8,10 +8,18 @@ use super::*;
 
 type Tried = Result<(), Refusal>;
 /// What is done, whether it must be refused, and the status and code of the refusal.
-type Case = (&'static str, fn(&mut Scene, &str) -> Tried, u16, Option<&'static str>);
+type Case = (
+    &'static str,
+    fn(&mut Scene, &str) -> Tried,
+    u16,
+    Option<&'static str>,
+);
 
 fn change(scene: &mut Scene, subscription: &str, update: Update) -> Tried {
-    let item = update.price.as_ref().map(|_| scene.subscription(subscription).item.clone());
+    let item = update
+        .price
+        .as_ref()
+        .map(|_| scene.subscription(subscription).item.clone());
     let update = Update { item, ..update };
     scene.world.update_subscription(subscription, &update).map(drop)
 }
@@ -27,7 +35,10 @@ fn open_page(scene: &mut Scene, price: &str) -> Tried {
 }
 
 fn cancel(scene: &mut Scene, subscription: &str) -> Tried {
-    scene.world.cancel_subscription(subscription, Cancel::default()).map(drop)
+    scene
+        .world
+        .cancel_subscription(subscription, Cancel::default())
+        .map(drop)
 }
 
 fn end_with_period() -> Update {
@@ -45,11 +56,22 @@ fn price(price: &str) -> Update {
 }
 
 const CASES: [Case; 15] = [
-    ("an unknown price", |scene, _| open_page(scene, "price_none"), 400, Some("resource_missing")),
+    (
+        "an unknown price",
+        |scene, _| open_page(scene, "price_none"),
+        400,
+        Some("resource_missing"),
+    ),
     (
         "an inactive price",
         |scene, _| {
-            scene.world.account.catalogue.prices.iter_mut().for_each(|price| price.active = false);
+            scene
+                .world
+                .account
+                .catalogue
+                .prices
+                .iter_mut()
+                .for_each(|price| price.active = false);
             open_page(scene, PRO)
         },
         400,
@@ -162,7 +184,10 @@ const CASES: [Case; 15] = [
             scene.world.pay(&session, Card::Declined)?;
             let invoice = scene.world.invoices().iter().next_back().unwrap().id.clone();
             scene.world.void_invoice(&invoice)?;
-            scene.world.pay_invoice(&invoice, super::super::customer::By::Customer).map(drop)
+            scene
+                .world
+                .pay_invoice(&invoice, super::super::customer::By::Customer)
+                .map(drop)
         },
         400,
         None,
@@ -197,6 +222,10 @@ fn what_stripe_refuses_is_refused() {
         let mut scene = Scene::new();
         let subscription = scene.subscribe(ESSENTIEL, Card::Ok);
         let refused = act(&mut scene, &subscription).expect_err(what);
-        assert_eq!((refused.status, refused.code), (status, code), "{what}: {refused:?}");
+        assert_eq!(
+            (refused.status, refused.code),
+            (status, code),
+            "{what}: {refused:?}"
+        );
     }
 }
