@@ -1,0 +1,219 @@
+//! Money given back: refunds that we make, disputes that a bank opens.
+
+use std::sync::Arc;
+
+use super::payment::Charge;
+use super::refusal::Refusal;
+use super::world::{Metadata, World, check_metadata};
+
+/// Money given back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refund {
+    /// `re_…`.
+    pub id: String,
+    /// Unix seconds.
+    pub created: i64,
+    /// The charge's id.
+    pub charge: String,
+    /// The payment's id.
+    pub intent: String,
+    /// Cents.
+    pub cents: i64,
+    /// Stripe's word for why.
+    pub reason: Option<String>,
+    /// Keys and values of ours.
+    pub metadata: Metadata,
+}
+
+/// What a refund is made from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NewRefund {
+    /// The charge, or else the payment.
+    pub charge: Option<String>,
+    /// The payment: its newest charge is meant.
+    pub payment_intent: Option<String>,
+    /// Cents; all that is left if not given.
+    pub cents: Option<i64>,
+    /// Stripe's word for why.
+    pub reason: Option<String>,
+    /// Keys and values of ours.
+    pub metadata: Metadata,
+}
+
+/// A charge that the customer disowned at the bank.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dispute {
+    /// `du_…`.
+    pub id: String,
+    /// Unix seconds.
+    pub created: i64,
+    /// The charge's id.
+    pub charge: String,
+    /// The payment's id.
+    pub intent: String,
+    /// Cents.
+    pub cents: i64,
+    /// Where it is in its life.
+    pub status: DisputeStatus,
+}
+
+/// Where a dispute is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "Stripe's own words")]
+pub enum DisputeStatus {
+    NeedsResponse,
+    Won,
+    Lost,
+}
+
+impl DisputeStatus {
+    /// As Stripe writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NeedsResponse => "needs_response",
+            Self::Won => "won",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+impl World {
+    /// Gives money back.
+    ///
+    /// # Errors
+    /// The charge is not there, failed, is in dispute, or has less left than asked.
+    pub fn refund(&mut self, asked: NewRefund) -> Result<Arc<Refund>, Refusal> {
+        let charge = self.charge_to_refund(&asked)?;
+        check_metadata(&asked.metadata)?;
+        if charge.decline.is_some() {
+            return Err(Refusal::invalid(format!("Charge {} has failed.", charge.id)));
+        }
+        if charge.dispute.is_some() {
+            let message = format!(
+                "Charge {} has been charged back; cannot issue a refund.",
+                charge.id
+            );
+            return Err(Refusal::coded("charge_disputed", message));
+        }
+        let left = charge.cents - charge.refunded_cents;
+        if left == 0 {
+            let message = format!("Charge {} has already been refunded.", charge.id);
+            return Err(Refusal::coded("charge_already_refunded", message));
+        }
+        let cents = asked.cents.unwrap_or(left);
+        if cents < 1 {
+            return Err(Refusal::param(
+                "parameter_invalid_integer",
+                "amount",
+                "This value must be greater than or equal to 1.",
+            ));
+        }
+        if cents > left {
+            let message =
+                format!("Refund amount ({cents}) is greater than unrefunded amount on charge ({left})");
+            return Err(Refusal {
+                param: Some("amount".to_owned()),
+                ..Refusal::invalid(message)
+            });
+        }
+        let id = self.mint("re_");
+        let refund = self.refunds.insert(Refund {
+            id,
+            created: self.now,
+            charge: charge.id.clone(),
+            intent: charge.intent.clone(),
+            cents,
+            reason: asked.reason,
+            metadata: asked.metadata,
+        });
+        let change = self
+            .charges
+            .change(&charge.id, |charge| charge.refunded_cents += cents);
+        self.emit("refund.created", Arc::clone(&refund));
+        self.emit_change("charge.refunded", change);
+        Ok(refund)
+    }
+
+    /// A charge.
+    ///
+    /// # Errors
+    /// 404 if there is none.
+    pub fn charge_by_id(&self, id: &str) -> Result<&Arc<Charge>, Refusal> {
+        self.charges.get(id).ok_or_else(|| Refusal::missing("charge", id))
+    }
+
+    /// The customer disowns a charge.
+    ///
+    /// # Errors
+    /// The charge is not there, failed, or is disputed already.
+    pub fn open_dispute(&mut self, charge: &str) -> Result<Arc<Dispute>, Refusal> {
+        let charge = Arc::clone(self.charge_by_id(charge)?);
+        if charge.decline.is_some() || charge.dispute.is_some() {
+            return Err(Refusal::invalid(
+                "Only a successful charge can be disputed, and once.",
+            ));
+        }
+        let id = self.mint("du_");
+        let dispute = self.disputes.insert(Dispute {
+            id: id.clone(),
+            created: self.now,
+            charge: charge.id.clone(),
+            intent: charge.intent.clone(),
+            cents: charge.cents,
+            status: DisputeStatus::NeedsResponse,
+        });
+        self.charges
+            .change(&charge.id, |charge| charge.dispute = Some(id));
+        self.emit("charge.dispute.created", Arc::clone(&dispute));
+        Ok(dispute)
+    }
+
+    /// The bank decides.
+    ///
+    /// # Errors
+    /// The dispute is not there, or closed already.
+    pub fn close_dispute(&mut self, id: &str, won: bool) -> Result<Arc<Dispute>, Refusal> {
+        if self.dispute(id)?.status != DisputeStatus::NeedsResponse {
+            return Err(Refusal::invalid("This dispute is already closed."));
+        }
+        let status = if won {
+            DisputeStatus::Won
+        } else {
+            DisputeStatus::Lost
+        };
+        let change = self.disputes.change(id, |dispute| dispute.status = status);
+        if let Some((_, closed)) = change {
+            self.emit("charge.dispute.closed", closed);
+        }
+        self.dispute(id).cloned()
+    }
+
+    /// A dispute.
+    ///
+    /// # Errors
+    /// 404 if there is none.
+    pub fn dispute(&self, id: &str) -> Result<&Arc<Dispute>, Refusal> {
+        self.disputes
+            .get(id)
+            .ok_or_else(|| Refusal::missing("dispute", id))
+    }
+
+    fn charge_to_refund(&self, asked: &NewRefund) -> Result<Arc<Charge>, Refusal> {
+        let named = match (&asked.charge, &asked.payment_intent) {
+            (Some(charge), _) => self.charges.get(charge).ok_or(("charge", charge)),
+            (None, Some(intent)) => self
+                .intents
+                .get(intent)
+                .and_then(|found| self.charges.get(found.latest_charge.as_deref()?))
+                .ok_or(("payment_intent", intent)),
+            (None, None) => {
+                let message = "One of the following params should be provided for this request: payment_intent or charge.";
+                return Err(Refusal::invalid(message));
+            }
+        };
+        named
+            .cloned()
+            .map_err(|(what, id)| Refusal::missing_in(what, what, id))
+    }
+}

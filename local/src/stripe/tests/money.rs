@@ -1,0 +1,45 @@
+//! Refunds and disputes.
+
+use super::super::refund::{DisputeStatus, NewRefund};
+use super::*;
+
+fn charge(scene: &mut Scene) -> String {
+    scene.subscribe(ESSENTIEL, Card::Ok);
+    scene.world.charges().iter().next().unwrap().id.clone()
+}
+
+fn part(charge: &str, cents: Option<i64>) -> NewRefund {
+    NewRefund {
+        charge: Some(charge.to_owned()),
+        cents,
+        ..NewRefund::default()
+    }
+}
+
+#[test]
+fn no_more_is_given_back_than_was_taken() {
+    let mut scene = Scene::new();
+    let charge = charge(&mut scene);
+    scene.world.refund(part(&charge, Some(400))).unwrap();
+    assert!(scene.world.refund(part(&charge, Some(501))).is_err());
+    scene.world.refund(part(&charge, None)).unwrap();
+    assert_eq!(scene.world.charge_by_id(&charge).unwrap().refunded_cents, 900);
+    let again = scene.world.refund(part(&charge, None)).unwrap_err();
+    assert_eq!(again.code, Some("charge_already_refunded"));
+    let told = scene.kinds(0);
+    assert_eq!(told.iter().filter(|kind| **kind == "charge.refunded").count(), 2);
+}
+
+#[test]
+fn a_dispute_opens_and_closes_once() {
+    let mut scene = Scene::new();
+    let charge = charge(&mut scene);
+    let dispute = scene.world.open_dispute(&charge).unwrap().id.clone();
+    assert!(scene.world.open_dispute(&charge).is_err());
+    let refused = scene.world.refund(part(&charge, None)).unwrap_err();
+    assert_eq!(refused.code, Some("charge_disputed"));
+    let closed = scene.world.close_dispute(&dispute, false).unwrap();
+    assert_eq!(closed.status, DisputeStatus::Lost);
+    assert!(scene.world.close_dispute(&dispute, true).is_err());
+    assert_eq!(scene.kinds(0).last(), Some(&"charge.dispute.closed"));
+}
