@@ -2,6 +2,8 @@
 
 // `cfg(test)` always holds here; it is how clippy knows that these modules may unwrap.
 #[cfg(test)]
+mod billing;
+#[cfg(test)]
 mod deploy;
 #[cfg(test)]
 mod emulators;

@@ -23,6 +23,12 @@ impl BillingQueue {
         Self { sqs, url: url.into() }
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Sends every message, or says that some may not have been sent.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod billing_queue;
 mod claim;
 mod clients;
 mod copies;
+mod customers;
 mod entries;
 mod expression;
 mod keys;

@@ -212,16 +212,60 @@ async fn requests_say_what_stripe_is_to_do() {
         .await
         .unwrap();
     stripe.subscriptions_of("cus_1", 1).await.unwrap();
-    let asked: Vec<String> = stub
-        .forms()
-        .into_iter()
-        .map(|(first, form)| {
-            let mut parts: Vec<&str> = form.split('&').collect();
-            parts.sort_unstable();
-            format!("{first}\n  {}", parts.join("\n  "))
-        })
-        .collect();
-    insta::assert_snapshot!(asked.join("\n"));
+    let forms = stub.forms();
+    let says = |nth: usize, first: &str, parts: &[&str]| {
+        let (line, form) = &forms[nth];
+        assert!(line.starts_with(first), "{line}");
+        for part in parts {
+            assert!(form.split('&').any(|it| it == *part), "{part} in {form}");
+        }
+    };
+    let account = format!("metadata[account]={}", account());
+    says(
+        0,
+        "POST /v1/checkout/sessions",
+        &[
+            "mode=subscription",
+            "customer=cus_1",
+            "line_items[0][price]=price_1",
+            "line_items[0][quantity]=1",
+            &account,
+            "locale=fr",
+            "success_url=https://app/ok",
+            "expires_at=1790003600",
+        ],
+    );
+    says(
+        1,
+        "POST /v1/subscriptions/sub_1",
+        &[
+            "items[0][id]=si_1",
+            "items[0][price]=price_2",
+            "proration_behavior=always_invoice",
+            "payment_behavior=pending_if_incomplete",
+        ],
+    );
+    says(2, "POST /v1/subscription_schedules", &["from_subscription=sub_1"]);
+    says(
+        3,
+        "POST /v1/subscription_schedules/sub_sched_1",
+        &[
+            "phases[0][start_date]=20",
+            "phases[0][end_date]=30",
+            "phases[0][items][0][price]=price_1",
+            "phases[1][items][0][price]=price_0",
+            "phases[1][duration][interval]=month",
+            "phases[1][proration_behavior]=none",
+            "end_behavior=release",
+        ],
+    );
+    let (list, _) = &forms[4];
+    assert!(
+        list.contains("status=all") && list.contains("data.schedule"),
+        "{list}"
+    );
+    let keys = stub.header("idempotency-key");
+    assert_eq!(keys[..2], ["order-1", "up-1"]);
 }
 
 #[tokio::test]

@@ -1,0 +1,213 @@
+//! However messages come, the account is what Stripe says.
+
+use local::stripe::customer::Card;
+use local::stripe::{Fault, Kind};
+use shared::domain::billing::{About, Cause, List, Message};
+use shared::domain::catalogue::{Catalogue, Interval};
+use shared::domain::quota::Tier;
+
+use super::world::{DAY, World};
+
+/// I5.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_order_of_events_with_repetitions_and_losses_gives_the_same_account() {
+    let mut world = World::new().await;
+    world.buy(Tier::Essentiel, Card::DeclinedLater).await;
+    world.pass(32 * DAY);
+    let subscription = world.theirs().id.clone();
+    let customer = world.customer.clone();
+    world.fake.with(|stripe| {
+        stripe.set_card(&customer, Card::Ok).unwrap();
+        stripe.portal_pay(&subscription).map(drop).unwrap();
+    });
+    world
+        .stripe
+        .cancel_at_period_end(&subscription, true)
+        .await
+        .unwrap();
+    let hints = world.hints();
+    assert!(hints.len() > 8, "{hints:?}");
+    world.tell(&[world.sync(Cause::Asked)]).await;
+    let expected = world.billing().await.subscription;
+    assert!(expected.is_some());
+
+    // Strides that are prime to most counts: shuffled, with repetitions, and some left out.
+    for (stride, count) in [
+        (1, hints.len()),
+        (7, 12),
+        (11, 20),
+        (13, 30),
+        (hints.len() - 1, hints.len()),
+    ] {
+        let place = |nth: usize| nth * stride % hints.len();
+        let picked: Vec<Message> = (0..count).map(|nth| hints[place(nth)].clone()).collect();
+        for batch in picked.chunks(3) {
+            world.tell(batch).await;
+            assert_eq!(world.billing().await.subscription, expected);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_is_looked_at_once_and_a_sync_whenever_it_is_asked() {
+    let mut world = World::new().await;
+    world.buy(Tier::Pro, Card::Ok).await;
+    let hints = world.hints();
+    world.tell(&hints).await;
+    let calls = world.fake.calls().len();
+    world.tell(&hints).await;
+    assert_eq!(world.fake.calls().len(), calls, "their effect is written");
+    world.tell(&[world.sync(Cause::Asked)]).await;
+    assert!(world.fake.calls().len() > calls);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_message_that_fails_its_group_waits_and_others_go_on() {
+    let world = World::new().await;
+    world.buy(Tier::Pro, Card::Ok).await;
+    let about = |customer: &str, id: &str| Message::Event {
+        id: id.to_owned(),
+        kind: "invoice.paid".to_owned(),
+        about: About::Customer(customer.to_owned()),
+    };
+    let mine = world.customer.clone();
+    let others = about("cus_of_nobody", "evt_other");
+    // The one call that the first group makes fails as often as it is tried.
+    world
+        .fake
+        .inject([Fault::next(Kind::Unavailable).at("/v1/subscriptions").times(3)]);
+    let batch = [
+        about(&mine, "evt_1"),
+        others,
+        about(&mine, "evt_2"),
+        about(&mine, "evt_3"),
+    ];
+    let failed = world.handle(&batch).await.batch_item_failures;
+    let places: Vec<&str> = failed.iter().map(|it| it.item_identifier.as_str()).collect();
+    assert_eq!(places, ["0", "2", "3"]);
+    world.tell(&batch).await;
+    assert_eq!(world.may_use().await, (Tier::Pro, 6_000_000));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_price_that_is_not_ours_stops_its_own_account_as_it_was() {
+    let mut world = World::new().await;
+    world.buy(Tier::Pro, Card::Ok).await;
+    world.hear().await;
+    let before = world.billing().await.subscription;
+    let sync = world.sync(Cause::Asked);
+    let other = serde_json::to_string(&Catalogue::default())
+        .unwrap()
+        .replace("_pro_", "_gold_");
+    let ours = std::mem::replace(&mut world.doors.catalogue, serde_json::from_str(&other).unwrap());
+    let failed = world
+        .handle(std::slice::from_ref(&sync))
+        .await
+        .batch_item_failures;
+    assert_eq!(failed.len(), 1);
+    assert_eq!(world.billing().await.subscription, before);
+    world.doors.catalogue = ours;
+    world.tell(&[sync]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_customer_of_an_account_is_adopted_with_what_it_paid() {
+    let mut world = World::new().await;
+    world.pass(2 * DAY);
+    // Another key than the first time: the race that the key cannot prevent a day later.
+    let account = world.account.to_string();
+    let second = world.fake.with(|stripe| {
+        let details = local::stripe::customer::Details {
+            metadata: [("account".to_owned(), account)].into(),
+            ..Default::default()
+        };
+        stripe.create_customer(details).unwrap().id.clone()
+    });
+    world.buy_as(&second, Tier::Essentiel, Card::Ok).await;
+    world.hear().await;
+    assert_eq!(world.may_use().await, (Tier::Essentiel, 1_200_000));
+    let billing = world.billing().await;
+    assert_eq!(billing.customer.as_deref(), Some(world.customer.as_str()));
+    assert_eq!(billing.others, [second]);
+    world.buy(Tier::Pro, Card::Ok).await;
+    world.hear().await;
+    assert_eq!(world.may_use().await.0, Tier::Pro, "the best of both counts");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_customer_of_nobody_ends_without_effect() {
+    let world = World::new().await;
+    let stranger = world.fake.with(|stripe| {
+        let details = local::stripe::customer::Details::default();
+        stripe.create_customer(details).unwrap().id.clone()
+    });
+    for about in [
+        About::Customer(stranger),
+        About::Customer("cus_unknown".to_owned()),
+        About::Charge("ch_unknown".to_owned()),
+    ] {
+        let event = Message::Event {
+            id: "evt_1".to_owned(),
+            kind: "invoice.paid".to_owned(),
+            about,
+        };
+        world.tell(&[event]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_event_told_the_nightly_comparison_finds() {
+    let mut world = World::new().await;
+    world.buy(Tier::Pro, Card::Ok).await;
+    let lost = world.hints();
+    assert!(!lost.is_empty());
+    assert_eq!(
+        ::billing::answer(&world.doors, serde_json::json!({}))
+            .await
+            .unwrap(),
+        serde_json::Value::Null
+    );
+    let asked = world.queued().await;
+    assert_eq!(asked.len(), List::ALL.len());
+    world.tell(&asked).await;
+    let asked = world.queued().await;
+    assert!(!asked.is_empty());
+    world.tell(&asked).await;
+    assert_eq!(world.may_use().await, (Tier::Pro, 6_000_000));
+
+    // And what ended here although nobody said so.
+    let id = world.theirs().id.clone();
+    world.stripe.cancel_now(&id).await.unwrap();
+    world.hints();
+    world.pass(3_600);
+    ::billing::answer(&world.doors, serde_json::json!({}))
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        let asked = world.queued().await;
+        world.tell(&asked).await;
+    }
+    assert_eq!(world.billing().await.subscription, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_that_is_lost_at_stripe_makes_nothing_twice() {
+    let world = World::new().await;
+    world
+        .fake
+        .inject([Fault::next(Kind::ReplyLost).at("/v1/customers").times(1)]);
+    let account = shared::domain::ids::AccountId::mint(world.now());
+    let made = world
+        .stripe
+        .create_customer(account, Some("prof@example.fr"))
+        .await
+        .unwrap();
+    let customers = world.fake.with(|stripe| stripe.customers().iter().count());
+    assert_eq!(customers, 2, "the world's and {made}");
+    let price = world.doors.catalogue.price(Tier::Max, Interval::Year).unwrap();
+    assert!(world.stripe.price(&price.id).await.unwrap().is_some());
+    assert_eq!(
+        shared::billing::mismatches(&world.stripe, &world.doors.catalogue).await,
+        Ok(vec![])
+    );
+}

@@ -1,0 +1,6 @@
+//! From Stripe to an account: the production functions against the local Stripe and an emulated table.
+
+mod accounts;
+mod delivery;
+mod webhook;
+mod world;
