@@ -80,16 +80,13 @@ impl Stripe {
         .await
     }
 
-    /// A customer's charges, with their disputes.
+    /// A customer's charges.
     ///
     /// # Errors
     /// [`Refusal`].
     pub async fn charges_of(&self, customer: &str, pages_max: u32) -> Result<Listed<wire::Charge>, Refusal> {
         self.pages(pages_max, |after| {
-            let list = ListCharge::new()
-                .customer(customer)
-                .expand(["data.dispute".to_owned()])
-                .limit(PAGE);
+            let list = ListCharge::new().customer(customer).limit(PAGE);
             after_or_first(list, after, ListCharge::starting_after)
         })
         .await
@@ -103,15 +100,14 @@ impl Stripe {
         self.ask(RetrieveCharge::new(id).build(), None).await
     }
 
-    /// The newest dispute of a charge.
+    /// The disputes of a charge, newest first. A charge says only that it has some.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn dispute_of(&self, charge: &str) -> Result<Option<wire::Dispute>, Refusal> {
-        let list: wire::List<wire::Dispute> = self
-            .ask(ListDispute::new().charge(charge).limit(1).build(), None)
-            .await?;
-        Ok(list.data.into_iter().next())
+    pub async fn disputes_of(&self, charge: &str) -> Result<Vec<wire::Dispute>, Refusal> {
+        let list: wire::List<wire::Dispute> =
+            self.ask(ListDispute::new().charge(charge).build(), None).await?;
+        Ok(list.data)
     }
 
     /// A payment intent.

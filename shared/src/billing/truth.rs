@@ -157,18 +157,24 @@ async fn action_required(stripe: &Stripe, payments: &[String]) -> Result<bool, F
 }
 
 async fn read_charge(stripe: &Stripe, charge: &wire::Charge) -> Result<Charge, Failure> {
-    let told = charge.dispute.as_ref().and_then(|dispute| dispute.object());
-    let dispute = match told {
-        Some(dispute) => Some(dispute.clone()),
-        None if charge.disputed => stripe.dispute_of(&charge.id).await?,
-        None => None,
+    let disputes = match charge.disputed {
+        true => stripe.disputes_of(&charge.id).await?,
+        false => Vec::new(),
     };
     Ok(Charge {
         id: charge.id.clone(),
         payment: charge.payment_intent.as_ref().map(|it| it.id().to_owned()),
         refunded: charge.refunded,
-        dispute: dispute.map(|dispute| standing(&dispute.status)),
+        dispute: worst(&disputes),
     })
+}
+
+/// A bank may dispute a charge twice: money that is gone counts before money that may go.
+fn worst(disputes: &[wire::Dispute]) -> Option<Dispute> {
+    let standings: Vec<Dispute> = disputes.iter().map(|it| standing(&it.status)).collect();
+    [Dispute::Lost, Dispute::Open, Dispute::Won]
+        .into_iter()
+        .find(|it| standings.contains(it))
 }
 
 /// <https://docs.stripe.com/api/disputes/object#dispute_object-status>; an inquiry counts while it is open.
@@ -300,24 +306,25 @@ mod tests {
     }
 
     #[test]
-    fn a_dispute_is_open_until_it_is_won_or_lost() {
-        let of = [
-            "needs_response",
-            "warning_under_review",
-            "won",
-            "warning_closed",
-            "lost",
-        ]
-        .map(standing);
-        assert_eq!(
-            of,
-            [
-                Dispute::Open,
-                Dispute::Open,
-                Dispute::Won,
-                Dispute::Won,
-                Dispute::Lost
-            ]
-        );
+    fn a_dispute_is_open_until_it_is_won_or_lost_and_the_worst_of_several_counts() {
+        let of = |statuses: &[&str]| {
+            let disputes: Vec<wire::Dispute> = statuses
+                .iter()
+                .map(|status| serde_json::from_value(json!({ "status": status })).unwrap())
+                .collect();
+            worst(&disputes)
+        };
+        assert_eq!(of(&[]), None);
+        for (status, expected) in [
+            ("needs_response", Dispute::Open),
+            ("warning_under_review", Dispute::Open),
+            ("won", Dispute::Won),
+            ("warning_closed", Dispute::Won),
+            ("lost", Dispute::Lost),
+        ] {
+            assert_eq!(of(&[status]), Some(expected), "{status}");
+        }
+        assert_eq!(of(&["won", "needs_response"]), Some(Dispute::Open));
+        assert_eq!(of(&["needs_response", "lost"]), Some(Dispute::Lost));
     }
 }

@@ -57,7 +57,7 @@ macro_rules! identified {
     )*};
 }
 
-identified!(Id Customer Subscription Invoice Charge Dispute Schedule Event);
+identified!(Id Customer Subscription Invoice Charge Schedule Event);
 
 impl<T: Identified> Expandable<T> {
     /// The id.
@@ -289,16 +289,11 @@ pub struct Charge {
     /// It is or was disputed.
     #[serde(default)]
     pub disputed: bool,
-    /// Its dispute.
-    #[serde(default)]
-    pub dispute: Option<Expandable<Dispute>>,
 }
 
 /// A dispute.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Dispute {
-    /// Its id.
-    pub id: String,
     /// Its status.
     pub status: String,
 }
