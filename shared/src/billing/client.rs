@@ -1,7 +1,7 @@
 //! The connection to Stripe: one request, sent until there is an answer or a bound is reached.
 //!
 //! The requests are the library's (`async-stripe-*`), and so is the API version. Sending them and reading the
-//! answers is ours: docs/adr/0015-stripe-client.md.
+//! answers is ours: docs/adr/0016-stripe-client.md.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

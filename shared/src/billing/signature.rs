@@ -1,7 +1,7 @@
 //! Whether a webhook's body is Stripe's: <https://docs.stripe.com/webhooks#verify-manually>.
 //!
 //! Our own verifier, forty lines long: the library's cannot be had without the decoders of every event
-//! (docs/adr/0016-webhook-verification.md). The library and Stripe's own SDKs are its tests.
+//! (docs/adr/0017-webhook-verification.md). The library and Stripe's own SDKs are its tests.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;

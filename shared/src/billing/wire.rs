@@ -1,5 +1,5 @@
 //! What we read of Stripe's answers: the fields that decide something, and no others. The whole objects and
-//! their decoders weigh megabytes (docs/adr/0015-stripe-client.md). A value that we do not know stays text.
+//! their decoders weigh megabytes (docs/adr/0016-stripe-client.md). A value that we do not know stays text.
 
 use std::collections::HashMap;
 
