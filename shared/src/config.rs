@@ -35,6 +35,8 @@ pub mod variable {
     pub const STRIPE_SIGNING_SECRET: &str = "STRIPE_SIGNING_SECRET";
     /// Whether Stripe's events are about real money: `true` or `false`.
     pub const STRIPE_LIVEMODE: &str = "STRIPE_LIVEMODE";
+    /// Where the web app is, as `https://corrigeuse.example`: Stripe's pages send the browser back there.
+    pub const WEB_ORIGIN: &str = "WEB_ORIGIN";
     /// How long a worker holds a copy. Unit: seconds.
     pub const LEASE_SECONDS: &str = "LEASE_SECONDS";
 }

@@ -194,9 +194,18 @@ pub struct Invoice {
     /// Its lines.
     #[serde(default)]
     pub lines: List<Line>,
-    /// Where it can be paid.
+    /// What it asks for. Unit: cents of `currency`.
+    #[serde(default)]
+    pub total: i64,
+    /// In what it is paid.
+    #[serde(default)]
+    pub currency: String,
+    /// Where it can be seen and paid.
     #[serde(default)]
     pub hosted_invoice_url: Option<String>,
+    /// It as a PDF.
+    #[serde(default)]
+    pub invoice_pdf: Option<String>,
     /// What paid it, or should.
     #[serde(default)]
     pub payments: Option<List<InvoicePayment>>,

@@ -11,6 +11,7 @@ use super::quota::Tier;
 /// How often a subscription is paid. Tokens are granted by the month either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub enum Interval {
     /// Every month.
     #[default]

@@ -13,12 +13,14 @@ pub mod plan;
 pub mod quota;
 pub mod rubric;
 pub mod run;
+pub mod standing;
 pub mod subscription;
 pub mod time;
 
 /// The two languages that La Corrigeuse speaks; French is the default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub enum Language {
     /// French.
     #[default]

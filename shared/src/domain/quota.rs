@@ -115,6 +115,17 @@ pub enum Entry {
 }
 
 impl Counter {
+    /// A counter that nothing was taken from.
+    #[must_use]
+    pub const fn opened(granted: u64) -> Self {
+        Self {
+            granted,
+            reserved: 0,
+            used: 0,
+            remaining: granted,
+        }
+    }
+
     /// The counter after `entry`; `None` when the entry is impossible here (it would make a field negative).
     #[must_use]
     pub fn after(self, entry: Entry) -> Option<Self> {

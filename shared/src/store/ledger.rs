@@ -53,11 +53,7 @@ impl Store {
             return Ok(counter);
         }
         let entry = Entry::Grant { tokens: granted };
-        let opened = Counter {
-            granted,
-            remaining: granted,
-            ..Counter::default()
-        };
+        let opened = Counter::opened(granted);
         let mut writes = Writes::new(&self.table);
         writes.create(&keys::counter(account, period), item("counter", &opened)?);
         writes.create(

@@ -57,8 +57,8 @@ pub struct Billing {
 pub struct Checkout {
     /// Stripe's id of the session.
     pub session: String,
-    /// What it sells.
-    pub tier: Tier,
+    /// Stripe's id of the price that it sells.
+    pub price: String,
     /// Stripe's page.
     pub page: String,
     /// When it can no longer be paid.
@@ -121,22 +121,40 @@ impl Store {
         Ok(self.billing(account).await?.plan(now))
     }
 
-    /// Records the checkout that the account began: whoever asks again is sent to the same page.
+    /// Records the checkout that the account began, unless another than `known` was recorded meanwhile. `false`
+    /// then: only one checkout may be payable.
     ///
     /// # Errors
     /// `Unavailable` when the table is.
-    pub async fn put_checkout(&self, account: AccountId, checkout: &Checkout) -> Result<(), Failure> {
+    pub async fn put_checkout(
+        &self,
+        account: AccountId,
+        known: Option<&Checkout>,
+        checkout: &Checkout,
+    ) -> Result<bool, Failure> {
+        let mut with = values([
+            (":checkout", attribute("checkout", checkout)?),
+            (":session", s(&checkout.session)),
+        ]);
+        // A session that is recorded already is the same click's: Stripe gave both the same.
+        let condition = match known {
+            None => "attribute_not_exists(#checkout) OR #checkout.#session = :session",
+            Some(_) => "#checkout.#session = :known OR #checkout.#session = :session",
+        };
+        if let Some(known) = known {
+            with.insert(":known".to_owned(), s(&known.session));
+        }
         let mut writes = Writes::new(&self.table);
         writes.change(Change {
             key: keys::billing(account),
             change: "SET #checkout = :checkout",
-            condition: "attribute_exists(#customer)",
-            values: values([(":checkout", attribute("checkout", checkout)?)]),
+            condition,
+            values: with,
         });
-        match self.commit("put checkout", writes).await? {
-            Committed::Yes => Ok(()),
-            Committed::No(_) => Err(Failure::Internal(Internal::new("a checkout before its customer"))),
-        }
+        Ok(matches!(
+            self.commit("put checkout", writes).await?,
+            Committed::Yes
+        ))
     }
 
     /// Takes the next revision. Take it before asking Stripe.
@@ -250,11 +268,7 @@ impl Store {
         let granted = plan.granted_tokens(answer.catalogue);
         let (account, period) = (answer.account, &plan.period);
         let Some(counter) = self.counter(account, period).await? else {
-            let opened = Counter {
-                granted,
-                remaining: granted,
-                ..Counter::default()
-            };
+            let opened = Counter::opened(granted);
             writes.create(&keys::counter(account, period), item("counter", &opened)?);
             writes.create(
                 &keys::entry(account, period, &Operation::Open.to_string()),

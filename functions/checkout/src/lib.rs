@@ -1,0 +1,162 @@
+//! Buying, changing and ending a subscription: every answer is what Stripe says now, stored before it is shown.
+
+mod sell;
+mod view;
+
+use axum::Json;
+use axum::extract::{FromRef, Query, State};
+use serde::Deserialize;
+use shared::billing::{Connection, Stripe};
+use shared::clock::Clock;
+use shared::domain::Language;
+use shared::domain::catalogue::{Catalogue, Interval};
+use shared::domain::failure::{Failure, Internal};
+use shared::domain::standing::Standing;
+use shared::domain::time::UnixMillis;
+use shared::http::{Body, Caller, Path, Problem, Sessions};
+use shared::store::{Secrets, Store};
+use utoipa::openapi::OpenApi;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use view::{CheckoutView, InvoiceList, PageView};
+
+/// What the routes need.
+#[derive(Clone, FromRef)]
+pub struct Doors {
+    /// The table.
+    pub store: Store,
+    /// Where Stripe is.
+    pub connection: Connection,
+    /// Reads secrets.
+    pub secrets: Secrets,
+    /// Name of the secret with Stripe's key.
+    pub key_secret: String,
+    /// What is sold.
+    pub catalogue: Catalogue,
+    /// Where the web app is: Stripe's pages send the browser back there.
+    pub web_origin: String,
+    /// Checks session tokens.
+    pub sessions: Sessions,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+impl Doors {
+    fn now(&self) -> UnixMillis {
+        UnixMillis::new(self.clock.now_millis())
+    }
+
+    async fn stripe(&self) -> Result<Stripe, Failure> {
+        let key = self.secrets.get(&self.key_secret).await?;
+        self.connection
+            .with_key(&key)
+            .map_err(|error| Failure::Internal(Internal::new(error.to_string())))
+    }
+}
+
+/// The function's routes and their contract.
+pub fn router(doors: Doors) -> (axum::Router, OpenApi) {
+    let routes = OpenApiRouter::new()
+        .routes(routes!(get_checkout))
+        .routes(routes!(get_return))
+        .routes(routes!(post_change))
+        .routes(routes!(post_keep))
+        .routes(routes!(post_portal))
+        .routes(routes!(list_invoices));
+    shared::http::router(doors, routes)
+}
+
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct CheckoutQuery {
+    /// How it is paid: `month` (the default) or `year`.
+    #[serde(default)]
+    interval: Interval,
+    /// The language of Stripe's page: `fr` (the default) or `en`.
+    #[serde(default)]
+    language: Language,
+}
+
+/// Begin a checkout for a paid tier, or go on with the one that was begun: where to pay, and how the account stands.
+/// An account that is subscribed already changes its tier with `POST /api/subscription/change`.
+#[utoipa::path(get, path = "/api/subscription/checkout/{tier}", tag = "checkout",
+    params(("tier" = String, Path, description = "essentiel, pro or max"), CheckoutQuery),
+    responses((status = 200, body = CheckoutView), Problem))]
+async fn get_checkout(
+    State(doors): State<Doors>,
+    caller: Caller,
+    Path(tier): Path<String>,
+    Query(query): Query<CheckoutQuery>,
+) -> Result<Json<CheckoutView>, Failure> {
+    let tier = sell::tier(&tier)?;
+    let wish = sell::Wish {
+        tier,
+        interval: query.interval,
+        language: query.language,
+    };
+    Ok(Json(sell::checkout(&doors, caller.account(), wish).await?))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ReturnQuery {
+    /// The checkout session that Stripe's page came from.
+    #[serde(default)]
+    session_id: Option<String>,
+}
+
+/// Where the browser comes back to from Stripe: the account is brought to what Stripe says before this answers, so
+/// that whoever has paid is never still blocked.
+#[utoipa::path(get, path = "/api/subscription/return", tag = "checkout", params(ReturnQuery),
+    responses((status = 200, body = Standing), Problem))]
+async fn get_return(
+    State(doors): State<Doors>,
+    caller: Caller,
+    Query(query): Query<ReturnQuery>,
+) -> Result<Json<Standing>, Failure> {
+    let standing = sell::came_back(&doors, caller.account(), query.session_id.as_deref()).await?;
+    Ok(Json(standing))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    /// `essentiel`, `pro` or `max`; `free` ends the subscription with its period.
+    tier: String,
+}
+
+/// Change the tier: up at once, with the difference invoiced now; down, or to `free`, when the period ends.
+#[utoipa::path(post, path = "/api/subscription/change", tag = "checkout", request_body = Change,
+    responses((status = 200, body = Standing), Problem))]
+async fn post_change(
+    State(doors): State<Doors>,
+    caller: Caller,
+    Body(change): Body<Change>,
+) -> Result<Json<Standing>, Failure> {
+    let tier = sell::tier_or_free(&change.tier)?;
+    Ok(Json(sell::change(&doors, caller.account(), tier).await?))
+}
+
+/// Take back a change that has not happened: the subscription goes on as it is.
+#[utoipa::path(post, path = "/api/subscription/keep", tag = "checkout",
+    responses((status = 200, body = Standing), Problem))]
+async fn post_keep(State(doors): State<Doors>, caller: Caller) -> Result<Json<Standing>, Failure> {
+    Ok(Json(sell::keep(&doors, caller.account()).await?))
+}
+
+/// Open Stripe's portal: cards, addresses, receipts.
+#[utoipa::path(post, path = "/api/subscription/portal", tag = "checkout",
+    responses((status = 200, body = PageView), Problem))]
+async fn post_portal(State(doors): State<Doors>, caller: Caller) -> Result<Json<PageView>, Failure> {
+    let url = sell::portal(&doors, caller.account()).await?;
+    Ok(Json(PageView { url }))
+}
+
+/// List the account's invoices, newest first.
+#[utoipa::path(get, path = "/api/subscription/invoices", tag = "checkout",
+    responses((status = 200, body = InvoiceList), Problem))]
+async fn list_invoices(State(doors): State<Doors>, caller: Caller) -> Result<Json<InvoiceList>, Failure> {
+    Ok(Json(sell::invoices(&doors, caller.account()).await?))
+}
