@@ -157,9 +157,10 @@ async fn action_required(stripe: &Stripe, payments: &[String]) -> Result<bool, F
 }
 
 async fn read_charge(stripe: &Stripe, charge: &wire::Charge) -> Result<Charge, Failure> {
-    let disputes = match charge.disputed {
-        true => stripe.disputes_of(&charge.id).await?,
-        false => Vec::new(),
+    let disputes = if charge.disputed {
+        stripe.disputes_of(&charge.id).await?
+    } else {
+        Vec::new()
     };
     Ok(Charge {
         id: charge.id.clone(),
