@@ -253,11 +253,9 @@ mod tests {
 
     #[test]
     fn a_schedule_announces_its_next_other_price_while_it_is_active() {
-        let phase = |start, end, price| {
-            json!({
-                "start_date": start, "end_date": end, "items": [{ "price": price }],
-            })
-        };
+        fn phase(start: i64, end: i64, price: &str) -> Value {
+            json!({ "start_date": start, "end_date": end, "items": [{ "price": price }] })
+        }
         let with = |status: &str, next: &str| {
             seen_with(|it| {
                 it["schedule"] = json!({
