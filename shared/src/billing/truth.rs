@@ -157,9 +157,10 @@ async fn action_required(stripe: &Stripe, payments: &[String]) -> Result<bool, F
 }
 
 async fn read_charge(stripe: &Stripe, charge: &wire::Charge) -> Result<Charge, Failure> {
-    let disputes = match charge.disputed {
-        true => stripe.disputes_of(&charge.id).await?,
-        false => Vec::new(),
+    let disputes = if charge.disputed {
+        stripe.disputes_of(&charge.id).await?
+    } else {
+        Vec::new()
     };
     Ok(Charge {
         id: charge.id.clone(),
@@ -252,11 +253,9 @@ mod tests {
 
     #[test]
     fn a_schedule_announces_its_next_other_price_while_it_is_active() {
-        let phase = |start, end, price| {
-            json!({
-                "start_date": start, "end_date": end, "items": [{ "price": price }],
-            })
-        };
+        fn phase(start: i64, end: i64, price: &str) -> Value {
+            json!({ "start_date": start, "end_date": end, "items": [{ "price": price }] })
+        }
         let with = |status: &str, next: &str| {
             seen_with(|it| {
                 it["schedule"] = json!({
