@@ -9,7 +9,7 @@ use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use axum::body::Body;
 use local::emulator::project_root;
 use local::supervisor::SessionKey;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::domain::copy::{Copy, Lease, Resolution, ResultSummary};
 use shared::domain::failure::CopyFailure;
@@ -286,8 +286,12 @@ impl Story {
     async fn grade(&self, address: &Address, copy: CopyId) {
         let copy = self.lease(address, copy).await;
         let result = result_key(address, copy.copy, copy.epoch);
+        let document = json!({ "copy": copy.copy, "run": address.run, "status": "proposal", "mark": { "state": "not_graded" },
+            "comment": "", "questions": [], "findings": [], "instructions_found": [], "pages": [], "provider": "",
+            "model": "", "answered_by": [], "request_ids": [], "prompt_version": "", "rubric_version": 1,
+            "charged_tokens": 0, "cost": [] });
         self.objects
-            .put(&result, "application/json", br#"{"total":"2.5"}"#.to_vec())
+            .put(&result, "application/json", document.to_string().into_bytes())
             .await
             .unwrap();
         let summary = ResultSummary {

@@ -190,7 +190,7 @@ impl<M: Model> Asking<'_, M> {
     fn measure(&self, phase: Phase, usage: &Usage, attempts: u32, unknown_calls: u32, started: i64) {
         let now = self.doors.clock.now_millis();
         Metrics::of("worker")
-            .by("phase", name(phase))
+            .by("phase", phase.name())
             .with("run", self.address.run)
             .with("copy", self.copy.copy)
             .value("Calls", Unit::Count, u64::from(attempts))
@@ -215,7 +215,7 @@ impl<M: Model> Asking<'_, M> {
     fn count(&mut self, phase: Phase, kept: &Kept) -> Result<(), Failure> {
         let rates = self.doors.rates(kept.usage.prompt_tokens())?;
         let line = Spent {
-            phase: name(phase).to_owned(),
+            phase: phase.name().to_owned(),
             model: self.doors.model.clone(),
             usage: kept.usage,
             cost: cost(&kept.usage, &rates),
@@ -249,15 +249,6 @@ impl<M: Model> Asking<'_, M> {
             seconds: asked.clamp(1, LONGEST_SECONDS),
             failure: reason,
         }
-    }
-}
-
-/// The step's name in metrics, costs and the copy's progress.
-pub(crate) const fn name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Detection => "detection",
-        Phase::Grading => "grading",
-        Phase::Verification => "verification",
     }
 }
 

@@ -2,13 +2,14 @@
 
 use sha2::{Digest, Sha256};
 use shared::domain::copy::{Copy, EPOCHS_MAX, Lease, Resolution, ResultSummary};
-use shared::domain::failure::{CopyFailure, Failure};
+use shared::domain::failure::{CopyFailure, Failure, Internal};
 use shared::domain::ids::CopyId;
 use shared::domain::mark::Rounding;
 use shared::domain::run::{Address, ReservationState};
 use shared::grading::detect::{Pupil, Reading, Roster, detect, reading};
 use shared::grading::prompt;
 use shared::grading::reply::{self, Trust};
+use shared::grading::result::Provenance;
 use shared::grading::verify::{Doubts, Verified, verify};
 use shared::grading::{
     CopyCode, HiddenText, MaskedCopy, PageImage, PageKind, PageText, Prompt, Redaction, tokens_max,
@@ -21,7 +22,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::ask::{Asking, Trouble};
 use crate::prepare::Brief;
-use crate::result::{self, Provenance};
+use crate::result;
 use crate::{Doors, Next, RETRY_SECONDS};
 
 /// Long enough to read handwriting, and one page stays within the promise of 3,300 tokens. Unit: pixels.
@@ -334,12 +335,13 @@ async fn publish<M: Model>(
     let doors = asking.doors;
     let pupil = pupil.or_else(|| asking.copy.pupil.clone());
     let provenance = Provenance {
-        provider: doors.provider.as_str(),
-        model: &doors.model,
-        answered_by: &asking.models,
-        request_ids: &asking.request_ids,
+        provider: doors.provider.as_str().to_owned(),
+        model: doors.model.clone(),
+        answered_by: asking.models.clone(),
+        request_ids: asking.request_ids.clone(),
         prompt_version: prompt::prompt_version(),
         rubric_version: brief.rubric_version,
+        ..Provenance::default()
     };
     let document = result::document(
         asking,
@@ -347,13 +349,12 @@ async fn publish<M: Model>(
         &pages.texts,
         &verified,
         pupil.as_deref(),
-        &provenance,
+        provenance,
     );
+    let bytes = serde_json::to_vec(&document)
+        .map_err(|error| Failure::Internal(Internal::new(format!("result: {error}"))))?;
     let key = result_key(asking.address, asking.copy.copy, asking.copy.epoch);
-    doors
-        .objects
-        .put(&key, "application/json", document.to_string().into_bytes())
-        .await?;
+    doors.objects.put(&key, "application/json", bytes).await?;
     let total = verified.total();
     Ok(Box::new(Charge {
         result: key,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// What one model call used, as five disjoint counts (providers that report overlapping counters are
 /// normalised in `llm`). Unit: tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct Usage {
     /// Input neither read from nor written to a cache.
     pub input_tokens: u64,

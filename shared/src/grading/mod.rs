@@ -19,6 +19,7 @@ mod page;
 pub mod prompt;
 mod redact;
 pub mod reply;
+pub mod result;
 pub mod verify;
 
 use serde::{Deserialize, Serialize};
@@ -29,16 +30,35 @@ pub use copy::{COPY_BYTES_MAX, MaskedCopy};
 pub use page::{HiddenText, PageImage, PageKind, PageText};
 pub use redact::Redaction;
 
-/// The three steps of one copy.
+/// The steps of one copy that can be seen while a worker has it: those that may ask a model. Verification, which
+/// follows, is code: it takes milliseconds, costs nothing, and is never shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// Find the pupil, the pages and the questions; transcribe a scan.
     Detection,
     /// Marks per criterion, with a quote and feedback.
     Grading,
-    /// Recompute totals, check quotes, flag what a human must see.
-    Verification,
+}
+
+impl Phase {
+    /// As stored, metered and answered.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Detection => "detection",
+            Self::Grading => "grading",
+        }
+    }
+
+    /// The phase of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Detection, Self::Grading]
+            .into_iter()
+            .find(|phase| phase.name() == name)
+    }
 }
 
 /// One part of what the model is shown after the cached prefix.
