@@ -140,6 +140,7 @@ fn reservation(request: &Reserve<'_>, amount: u64) -> Result<Item, Failure> {
             graded: 0,
             failed: 0,
             stop: false,
+            expired: false,
             created_at: run.created_at,
             expires_at: request.expires_at,
         },

@@ -27,7 +27,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the table is; asking again goes on.
     pub async fn stop(&self, address: &Address, now: UnixMillis) -> Result<Option<Reservation>, Failure> {
-        if self.close(address).await? {
+        if self.close(address, false).await? {
             let waiting = self.unheld(address, now).await?;
             self.give_back(address, &waiting, now).await?;
         }
@@ -39,7 +39,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the table is; asking again goes on.
     pub async fn expire(&self, address: &Address, now: UnixMillis) -> Result<Option<Reservation>, Failure> {
-        if self.close(address).await? {
+        if self.close(address, true).await? {
             for (id, copy) in self.unheld(address, now).await? {
                 match copy {
                     Some(copy) => {
@@ -85,15 +85,17 @@ impl Store {
         }
     }
 
-    /// From here on, no copy is claimed for the run. `false` when it is resolved already.
-    async fn close(&self, address: &Address) -> Result<bool, Failure> {
+    /// From here on, no copy is claimed for the run; the first to close it says whether its time was over. `false`
+    /// when it is resolved already.
+    async fn close(&self, address: &Address, expired: bool) -> Result<bool, Failure> {
         let mut writes = Writes::new(&self.table);
         writes.change(Change {
             key: keys::reservation(address.account, &address.period, address.run),
-            change: "SET #stop = :yes",
+            change: "SET #stop = :yes, #expired = if_not_exists(#expired, :expired)",
             condition: "#state = :pending",
             values: values([
                 (":yes", AttributeValue::Bool(true)),
+                (":expired", AttributeValue::Bool(expired)),
                 (":pending", s(ReservationState::Pending.name())),
             ]),
         });

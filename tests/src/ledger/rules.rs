@@ -274,8 +274,8 @@ async fn a_run_that_ran_out_of_time_fails_its_copies_visibly(emulator: Emulator)
     world.settle(&address, &held, 1_000).await;
     let ended = world.store.expire(&address, world.now()).await.unwrap().unwrap();
     assert_eq!(
-        (ended.state, ended.graded, ended.failed),
-        (ReservationState::Posted, 1, 2)
+        (ended.run_state(), ended.graded, ended.failed),
+        (RunState::Expired, 1, 2)
     );
     assert_eq!(world.copy(copies[0]).await.failure.unwrap().code(), "expired");
     world.check(&[address]).await;
