@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use shared::domain::copy::{Copy, CopyState};
-use shared::domain::failure::{Conflict, Failure, Internal, Noun, QuotaExceeded, Sentence};
+use shared::domain::failure::{Conflict, Failure, Noun, QuotaExceeded, Sentence};
 use shared::domain::ids::{AccountId, CopyId, RunId};
 use shared::domain::quota::{copies_that_fit, copy_estimate_tokens};
 use shared::domain::run::{Address, COPIES_MAX, Estimate, PREFIX_RESERVE_TOKENS, Reservation, Reserved, Run};
-use shared::store::{Assignment, Created, Reserve};
+use shared::store::{Assignment, Idempotency, Reserve};
 
 use crate::Doors;
 
@@ -15,13 +15,12 @@ use crate::Doors;
 const RUN_SECONDS_MAX: i64 = 6 * 3600;
 
 /// A run that someone asks for.
-pub(crate) struct Request {
+pub(crate) struct Request<'a> {
     pub(crate) account: AccountId,
     pub(crate) assignment: Assignment,
     pub(crate) rubric_version: Option<u32>,
     pub(crate) copies: Which,
-    /// Key and body, as digests.
-    pub(crate) idempotency: Option<(String, String)>,
+    pub(crate) idempotency: Option<Idempotency<'a>>,
     pub(crate) correlation: String,
 }
 
@@ -56,30 +55,36 @@ impl Which {
 }
 
 /// Reserves for the run and starts it.
-pub(crate) async fn start(doors: &Doors, request: Request) -> Result<Reservation, Failure> {
-    let assignment = request.assignment.assignment;
-    let idempotency = request
-        .idempotency
-        .as_ref()
-        .map(|(key, body)| (key.as_str(), body.as_str()));
+pub(crate) async fn start(doors: &Doors, request: Request<'_>) -> Result<Reservation, Failure> {
     // A repeated request finds its copies busy with its own first run: it is recognised before they are looked at.
-    if let Some(pair) = idempotency {
-        match doors.store.run_of_key(request.account, pair).await? {
-            Some(Created::KeyReused) => return Err(Failure::Conflict(Conflict::KeyReused)),
-            Some(Created::New(run) | Created::Repeated(run)) => return accepted(doors, &request, run).await,
-            None => {}
-        }
-    }
-    let rubric_version = request
-        .rubric_version
-        .unwrap_or(request.assignment.rubric_version);
-    if rubric_version == 0 {
+    let known = doors
+        .store
+        .run_of_key(request.account, request.idempotency)
+        .await?;
+    let run = match known {
+        Some(run) => run,
+        None => reserve(doors, &request).await?,
+    };
+    accepted(doors, &request, run).await
+}
+
+/// The barème version that is asked for, if it is there.
+async fn rubric_version(doors: &Doors, request: &Request<'_>) -> Result<u32, Failure> {
+    let latest = request.assignment.rubric_version;
+    let version = request.rubric_version.unwrap_or(latest);
+    if version == 0 {
         return Err(Failure::Conflict(Conflict::NoRubric));
     }
-    if doors.store.rubric(assignment, rubric_version).await?.is_none() {
-        return Err(Failure::NotFound(Noun::Rubric));
-    }
-    let copies = estimates(doors, &request).await?;
+    let found = doors.store.rubric(request.assignment.assignment, version).await?;
+    found.ok_or(Failure::NotFound(Noun::Rubric))?;
+    Ok(version)
+}
+
+/// Looks at the copies and reserves for them.
+async fn reserve(doors: &Doors, request: &Request<'_>) -> Result<RunId, Failure> {
+    let assignment = request.assignment.assignment;
+    let rubric_version = rubric_version(doors, request).await?;
+    let copies = estimates(doors, request).await?;
     let plan = doors.store.plan(request.account).await?;
     let now = doors.now();
     let run = Run {
@@ -99,7 +104,7 @@ pub(crate) async fn start(doors: &Doors, request: Request) -> Result<Reservation
         run: &run,
         copies: &copies,
         granted_tokens: plan.granted_tokens(&doors.limits),
-        idempotency,
+        idempotency: request.idempotency,
         expires_at: now.plus_seconds(RUN_SECONDS_MAX),
     };
     let (outcome, pending) = doors.store.reserve(&reserve).await?;
@@ -110,8 +115,7 @@ pub(crate) async fn start(doors: &Doors, request: Request) -> Result<Reservation
         tracing::warn!(run = %run.run, "the run's first message waits in the outbox");
     }
     match outcome {
-        Reserved::Accepted(run) | Reserved::Repeated(run) => accepted(doors, &request, run).await,
-        Reserved::KeyReused => Err(Failure::Conflict(Conflict::KeyReused)),
+        Reserved::Accepted(run) | Reserved::Repeated(run) => Ok(run),
         Reserved::Refused(counter) => {
             let tokens: Vec<u64> = copies.iter().map(|estimate| estimate.tokens).collect();
             Err(Failure::QuotaExceeded(QuotaExceeded {
@@ -125,42 +129,17 @@ pub(crate) async fn start(doors: &Doors, request: Request) -> Result<Reservation
     }
 }
 
-async fn accepted(doors: &Doors, request: &Request, run: RunId) -> Result<Reservation, Failure> {
-    let record = doors
-        .store
-        .run(request.assignment.assignment, run)
-        .await?
-        .ok_or(Failure::NotFound(Noun::Run))?;
-    let reservation = doors.store.reservation(&record.run.address()).await?;
-    reservation.ok_or_else(|| Failure::Internal(Internal::new("a run without reservation")))
+async fn accepted(doors: &Doors, request: &Request<'_>, run: RunId) -> Result<Reservation, Failure> {
+    let record = doors.store.run(request.assignment.assignment, run).await?;
+    let record = record.ok_or(Failure::NotFound(Noun::Run))?;
+    doors.store.reservation_of(&record.run).await
 }
 
 /// The copies to grade, each with what it may need by the size of what was uploaded.
-async fn estimates(doors: &Doors, request: &Request) -> Result<Vec<Estimate>, Failure> {
+async fn estimates(doors: &Doors, request: &Request<'_>) -> Result<Vec<Estimate>, Failure> {
     let assignment = request.assignment.assignment;
     let uploaded = doors.objects.uploaded(assignment).await?;
-    let candidates = match &request.copies {
-        Which::All => {
-            let all = doors.store.all_copies(assignment).await?;
-            all.into_iter()
-                .filter(|copy| uploaded.contains_key(&copy.copy))
-                .collect()
-        }
-        Which::These(ids) => {
-            let found = doors.store.copies_by_id(assignment, ids).await?;
-            let mut by_id: HashMap<CopyId, Copy> = found.into_iter().map(|copy| (copy.copy, copy)).collect();
-            let ordered: Vec<Copy> = ids.iter().filter_map(|id| by_id.remove(id)).collect();
-            if ordered.len() < ids.len() {
-                return Err(Failure::NotFound(Noun::Copy));
-            }
-            ordered
-        }
-        Which::FailedIn(address) => {
-            let mut failed = doors.store.run_copies(address).await?;
-            failed.retain(|copy| copy.state == CopyState::Failed);
-            failed
-        }
-    };
+    let candidates = candidates(doors, request, &uploaded).await?;
     let busy = candidates.iter().filter(|copy| copy.state.is_busy()).count();
     let gradable: Vec<&Copy> = candidates
         .iter()
@@ -181,6 +160,36 @@ async fn estimates(doors: &Doors, request: &Request) -> Result<Vec<Estimate>, Fa
         tokens: copy_estimate_tokens(uploaded.get(&copy.copy).copied().unwrap_or(copy.size_bytes)),
     };
     Ok(gradable.iter().map(estimate).collect())
+}
+
+/// The copies that the request is about, as they are now.
+async fn candidates(
+    doors: &Doors,
+    request: &Request<'_>,
+    uploaded: &HashMap<CopyId, u64>,
+) -> Result<Vec<Copy>, Failure> {
+    let assignment = request.assignment.assignment;
+    match &request.copies {
+        Which::All => {
+            let mut all = doors.store.all_copies(assignment).await?;
+            all.retain(|copy| uploaded.contains_key(&copy.copy));
+            Ok(all)
+        }
+        Which::These(ids) => {
+            let found = doors.store.copies_by_id(assignment, ids).await?;
+            let mut by_id: HashMap<CopyId, Copy> = found.into_iter().map(|copy| (copy.copy, copy)).collect();
+            let ordered: Vec<Copy> = ids.iter().filter_map(|id| by_id.remove(id)).collect();
+            if ordered.len() < ids.len() {
+                return Err(Failure::NotFound(Noun::Copy));
+            }
+            Ok(ordered)
+        }
+        Which::FailedIn(address) => {
+            let mut failed = doors.store.run_copies(address).await?;
+            failed.retain(|copy| copy.state == CopyState::Failed);
+            Ok(failed)
+        }
+    }
 }
 
 fn too_many() -> Failure {

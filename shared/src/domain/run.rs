@@ -162,8 +162,6 @@ pub enum Reserved {
     Accepted(RunId),
     /// Accepted before, under the same idempotency key and body.
     Repeated(RunId),
-    /// The key was used with another body.
-    KeyReused,
     /// It does not fit: what the counter holds, unchanged.
     Refused(super::quota::Counter),
 }

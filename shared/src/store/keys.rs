@@ -12,6 +12,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
 
+use super::idempotency::Kind;
 use crate::domain::ids::{AccountId, AssignmentId, CopyId, OutboxId, RunId};
 use crate::domain::quota::Period;
 use crate::domain::time::UnixMillis;
@@ -71,10 +72,10 @@ pub(super) fn assignment(owner: AccountId, id: AssignmentId) -> Key {
 }
 
 /// `key` is a digest: what a caller sends never becomes a part of a key.
-pub(super) fn idempotency(owner: AccountId, kind: &str, digest: &str) -> Key {
+pub(super) fn idempotency(owner: AccountId, kind: Kind, digest: &str) -> Key {
     Key {
         pk: account(owner),
-        sk: format!("IDEMPOTENCY#{kind}#{digest}"),
+        sk: format!("IDEMPOTENCY#{}#{digest}", kind.name()),
     }
 }
 

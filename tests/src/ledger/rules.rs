@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use shared::domain::copy::{CopyState, EPOCHS_MAX, Lease, Resolution};
-use shared::domain::failure::CopyFailure;
+use shared::domain::failure::{Conflict, CopyFailure, Failure};
 use shared::domain::run::{COPIES_MAX, Message, PREFIX_RESERVE_TOKENS, ReservationState, Reserved, RunState};
 use shared::store::Extended;
 
@@ -83,7 +83,8 @@ async fn a_repeated_request_reserves_once_and_another_body_is_told(emulator: Emu
     };
     assert_eq!(reserve(&first, "body").await, Reserved::Accepted(first.run));
     assert_eq!(reserve(&second, "body").await, Reserved::Repeated(first.run));
-    assert_eq!(reserve(&second, "another body").await, Reserved::KeyReused);
+    let reused = world.reserve_keyed(&second, &copies, 1_000, Some(("key", "another body")));
+    assert_eq!(reused.await, Err(Failure::Conflict(Conflict::KeyReused)));
     assert_eq!(world.counter().await.reserved, 1_000 + PREFIX_RESERVE_TOKENS);
     world.check(&[first.address(), second.address()]).await;
 }
