@@ -3,16 +3,18 @@
 use std::collections::{HashMap, HashSet};
 
 use shared::domain::copy::{Copy, CopyState};
-use shared::domain::failure::{Conflict, Failure, Noun, QuotaExceeded, Sentence};
+use shared::domain::failure::{Conflict, Failure, Internal, Noun, QuotaExceeded, Sentence};
 use shared::domain::ids::{AccountId, CopyId, RunId};
 use shared::domain::quota::{copies_that_fit, copy_estimate_tokens};
 use shared::domain::run::{Address, COPIES_MAX, Estimate, PREFIX_RESERVE_TOKENS, Reservation, Reserved, Run};
-use shared::store::{Assignment, Idempotency, Reserve};
+use shared::store::{Assignment, Idempotency, Reserve, Starting};
 
 use crate::Doors;
 
 /// What is left of a run after this is voided. Unit: seconds.
 const RUN_SECONDS_MAX: i64 = 6 * 3600;
+/// How often the copies are looked at, when other runs of the assignment are accepted meanwhile.
+const LOOKS_MAX: usize = 10;
 
 /// A run that someone asks for.
 pub(crate) struct Request<'a> {
@@ -56,16 +58,25 @@ impl Which {
 
 /// Reserves for the run and starts it.
 pub(crate) async fn start(doors: &Doors, request: Request<'_>) -> Result<Reservation, Failure> {
-    // A repeated request finds its copies busy with its own first run: it is recognised before they are looked at.
-    let known = doors
-        .store
-        .run_of_key(request.account, request.idempotency)
-        .await?;
-    let run = match known {
-        Some(run) => run,
-        None => reserve(doors, &request).await?,
-    };
-    accepted(doors, &request, run).await
+    for _ in 0..LOOKS_MAX {
+        let starting = doors.store.starting(request.assignment.assignment).await?;
+        // A repeated request finds its copies busy with its own first run, which may be on its way just now: it is
+        // recognised after those are read, and before the copies are.
+        let known = doors
+            .store
+            .run_of_key(request.account, request.idempotency)
+            .await?;
+        let run = match known {
+            Some(run) => Some(run),
+            None => reserve(doors, &request, &starting).await?,
+        };
+        if let Some(run) = run {
+            return accepted(doors, &request, run).await;
+        }
+    }
+    Err(Failure::Unavailable(Internal::new(
+        "runs of one assignment are started too fast",
+    )))
 }
 
 /// The barème version that is asked for, if it is there.
@@ -80,11 +91,16 @@ async fn rubric_version(doors: &Doors, request: &Request<'_>) -> Result<u32, Fai
     Ok(version)
 }
 
-/// Looks at the copies and reserves for them.
-async fn reserve(doors: &Doors, request: &Request<'_>) -> Result<RunId, Failure> {
+/// Looks at the copies and reserves for them. `None` when another run was accepted meanwhile, so that they are to be
+/// looked at again.
+async fn reserve(
+    doors: &Doors,
+    request: &Request<'_>,
+    starting: &Starting,
+) -> Result<Option<RunId>, Failure> {
     let assignment = request.assignment.assignment;
     let rubric_version = rubric_version(doors, request).await?;
-    let copies = estimates(doors, request).await?;
+    let copies = estimates(doors, request, starting).await?;
     let plan = doors.store.plan(request.account).await?;
     let now = doors.now();
     let run = Run {
@@ -105,6 +121,7 @@ async fn reserve(doors: &Doors, request: &Request<'_>) -> Result<RunId, Failure>
         copies: &copies,
         granted_tokens: plan.granted_tokens(&doors.limits),
         idempotency: request.idempotency,
+        starting: Some(starting),
         expires_at: now.plus_seconds(RUN_SECONDS_MAX),
     };
     let (outcome, pending) = doors.store.reserve(&reserve).await?;
@@ -115,7 +132,8 @@ async fn reserve(doors: &Doors, request: &Request<'_>) -> Result<RunId, Failure>
         tracing::warn!(run = %run.run, "the run's first message waits in the outbox");
     }
     match outcome {
-        Reserved::Accepted(run) | Reserved::Repeated(run) => Ok(run),
+        Reserved::Accepted(run) | Reserved::Repeated(run) => Ok(Some(run)),
+        Reserved::Overtaken => Ok(None),
         Reserved::Refused(counter) => {
             let tokens: Vec<u64> = copies.iter().map(|estimate| estimate.tokens).collect();
             Err(Failure::QuotaExceeded(QuotaExceeded {
@@ -136,15 +154,20 @@ async fn accepted(doors: &Doors, request: &Request<'_>, run: RunId) -> Result<Re
 }
 
 /// The copies to grade, each with what it may need by the size of what was uploaded.
-async fn estimates(doors: &Doors, request: &Request<'_>) -> Result<Vec<Estimate>, Failure> {
+async fn estimates(
+    doors: &Doors,
+    request: &Request<'_>,
+    starting: &Starting,
+) -> Result<Vec<Estimate>, Failure> {
     let assignment = request.assignment.assignment;
     let uploaded = doors.objects.uploaded(assignment).await?;
     let candidates = candidates(doors, request, &uploaded).await?;
-    let busy = candidates.iter().filter(|copy| copy.state.is_busy()).count();
-    let gradable: Vec<&Copy> = candidates
+    // Those that a run is about to take are as good as taken.
+    let (gradable, taken): (Vec<&Copy>, Vec<&Copy>) = candidates
         .iter()
         .filter(|copy| copy.state.is_gradable())
-        .collect();
+        .partition(|copy| !starting.holds(copy.copy));
+    let busy = taken.len() + candidates.iter().filter(|copy| copy.state.is_busy()).count();
     let all_of_them = matches!(request.copies, Which::All);
     if busy > 0 && (!all_of_them || gradable.is_empty()) {
         return Err(Failure::Conflict(Conflict::CopiesBusy(busy)));

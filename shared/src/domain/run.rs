@@ -162,6 +162,9 @@ pub enum Reserved {
     Accepted(RunId),
     /// Accepted before, under the same idempotency key and body.
     Repeated(RunId),
+    /// Another run was accepted since the copies were looked at: nothing is changed, and they are to be looked at
+    /// again.
+    Overtaken,
     /// It does not fit: what the counter holds, unchanged.
     Refused(super::quota::Counter),
 }

@@ -3,7 +3,7 @@
 //! | partition | sort | what |
 //! |---|---|---|
 //! | `A#account` | `ASSIGNMENT#id`, `IDEMPOTENCY#kind#key`, `PLAN` | what belongs to an account: a lookup starts from the caller, so someone else's id is simply not there |
-//! | `G#assignment` | `RUBRIC#version`, `COPY#id`, `RUN#id`, `MANIFEST#run` | what belongs to an assignment |
+//! | `G#assignment` | `RUBRIC#version`, `COPY#id`, `RUN#id`, `MANIFEST#run`, `STARTING` | what belongs to an assignment |
 //! | `L#account#period` | `COUNTER`, `RES#run`, `ENTRY#operation` | one ledger |
 //! | `OUTBOX#shard` | `millis#id` | messages not yet sent |
 //!
@@ -104,6 +104,13 @@ pub(super) fn manifest(assignment: AssignmentId, id: RunId) -> Key {
     Key {
         pk: group(assignment),
         sk: format!("MANIFEST#{id}"),
+    }
+}
+
+pub(super) fn starting(assignment: AssignmentId) -> Key {
+    Key {
+        pk: group(assignment),
+        sk: "STARTING".to_owned(),
     }
 }
 

@@ -25,6 +25,7 @@ mod reserve;
 mod runs;
 mod secrets;
 mod settle;
+mod starting;
 mod stop;
 mod transact;
 mod upload;
@@ -41,6 +42,7 @@ pub use reserve::Reserve;
 pub use runs::{Preparation, RunRecord};
 pub use secrets::Secrets;
 pub use settle::{Charge, Extended};
+pub use starting::Starting;
 pub use upload::{PDF_BYTES_MAX, PresignedPost, UploadSigner};
 
 use aws_sdk_dynamodb::Client;

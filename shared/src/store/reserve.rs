@@ -12,7 +12,7 @@ use super::outbox::Pending;
 use super::pages::{item, read};
 use super::runs::{RunRecord, manifest};
 use super::transact::{Committed, Refusal};
-use super::{Store, unreadable};
+use super::{Starting, Store, unreadable};
 use crate::domain::failure::{Failure, Internal};
 use crate::domain::quota::{Counter, Entry};
 use crate::domain::run::{Estimate, PREFIX_RESERVE_TOKENS, Reservation, ReservationState, Reserved, Run};
@@ -29,6 +29,8 @@ pub struct Reserve<'a> {
     pub granted_tokens: u64,
     /// The caller's idempotency key, if it sent one.
     pub idempotency: Option<Idempotency<'a>>,
+    /// The runs on their way when the copies were looked at; `None` when no other run can want them.
+    pub starting: Option<&'a Starting>,
     /// When what is left of the reservation is voided.
     pub expires_at: UnixMillis,
 }
@@ -46,6 +48,7 @@ impl Reserve<'_> {
 /// Places of the conditions that tell why a transaction was refused.
 struct Places {
     idempotency: Option<usize>,
+    starting: Option<usize>,
     reservation: usize,
     counter: usize,
 }
@@ -102,8 +105,13 @@ impl Store {
         );
         writes.create(&keys::manifest(run.assignment, run.run), manifest(request.copies));
         writes.create(&start.key(), start.item()?);
+        let starting = match request.starting {
+            Some(starting) => Some(writes.change(starting.joined_by(run)?)),
+            None => None,
+        };
         Ok(Places {
             idempotency,
+            starting,
             reservation,
             counter,
         })
@@ -149,6 +157,9 @@ fn why_refused(refusal: &Refusal, places: &Places, request: &Reserve<'_>) -> Res
     }
     if refusal.at(places.reservation) {
         return Ok(Reserved::Accepted(request.run.run));
+    }
+    if places.starting.is_some_and(|place| refusal.at(place)) {
+        return Ok(Reserved::Overtaken);
     }
     if refusal.at(places.counter) {
         let counter = refusal.item_at(places.counter).cloned().unwrap_or_default();

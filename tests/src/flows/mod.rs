@@ -11,6 +11,7 @@ mod provider_faults;
 mod redelivery;
 mod refusals;
 mod session;
+mod starting;
 mod teacher;
 mod upload;
 mod work;
