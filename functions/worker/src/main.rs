@@ -8,6 +8,7 @@ use shared::llm::prices::Prices;
 use shared::llm::{Provider, Settings};
 use shared::pdf::Reader;
 use shared::store::Clients;
+use shared::telemetry::Lines;
 use worker::{Doors, Models, NoKey, NoModel, handle};
 
 /// A worker holds a copy for longer than it may live.
@@ -40,6 +41,7 @@ async fn serve() -> Result<(), Error> {
         reader: Reader::new(),
         lease_seconds: number_or(variable::LEASE_SECONDS, LEASE_SECONDS)?,
         clock: clock.clone(),
+        metrics: Lines::Stdout,
     };
     // A model without a price is found here, not in the middle of a run.
     doors.rates_today()?;

@@ -31,7 +31,7 @@ pub use assignments::{Assignment, Created, RubricRecord};
 pub use clients::Clients;
 pub use copies::COPIES_PER_ASSIGNMENT_MAX;
 pub use entries::{EntryLine, Operation};
-pub use objects::{Objects, copy_key, reply_key, result_key};
+pub use objects::{Found, Objects, copy_key, reply_key, result_key};
 pub use outbox::Pending;
 pub use pages::{Cursor, PAGE_MAX, Page};
 pub use queue::Queue;
