@@ -23,7 +23,7 @@ use shared::store::{Objects, Queue, Store};
 use shared::telemetry::{Lines, Metrics};
 use tracing::Instrument;
 
-pub use models::{Models, NoKey, NoModel};
+pub use models::{KeyUnread, Models};
 
 /// The longest that a message is sent back for. Unit: seconds.
 const LATER_SECONDS_MAX: i64 = 900;

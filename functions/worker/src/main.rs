@@ -9,7 +9,7 @@ use shared::llm::{Provider, Settings};
 use shared::pdf::Reader;
 use shared::store::Clients;
 use shared::telemetry::Lines;
-use worker::{Doors, Models, NoKey, NoModel, handle};
+use worker::{Doors, Models, handle};
 
 /// A worker holds a copy for longer than it may live.
 const LEASE_SECONDS: i64 = 330;
@@ -48,15 +48,8 @@ async fn serve() -> Result<(), Error> {
     let key_secret = optional(variable::MODEL_KEY_SECRET);
     let models = Models::new(clients.secrets(clock), key_secret, settings);
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async {
-        match models.current().await {
-            Ok(model) => Ok(handle(&doors, model.as_ref(), event.payload).await),
-            // The copies fail at once and say so, instead of waiting for an administrator unseen.
-            Err(NoModel::Settings(cause)) => {
-                tracing::error!(%cause, "no model can be called");
-                Ok(handle(&doors, &NoKey, event.payload).await)
-            }
-            Err(unread @ NoModel::Secret(_)) => Err(Error::from(unread)),
-        }
+        models.ready().await?;
+        Ok::<_, Error>(handle(&doors, &models, event.payload).await)
     }))
     .await
 }

@@ -5,6 +5,7 @@ mod access;
 mod bad_input;
 mod death;
 mod job;
+mod key;
 mod killed;
 mod lists;
 mod measured;
