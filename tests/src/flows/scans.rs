@@ -75,3 +75,30 @@ async fn a_name_that_the_model_could_read_is_flagged_on_its_page_and_counted() {
         assert_eq!(counts, [visible], "{settings}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_class_of_scans_writes_each_prefix_once_before_it_fans_out() {
+    let scans = ["histoire/moreau-camille.pdf", "histoire/roux-theo.pdf"];
+    for (files, warm_ups) in [(&scans[..], 2), (&scans[..1], 1)] {
+        let world = World::new().await;
+        let teacher = world.teacher();
+        let assignment = teacher.exam().await;
+        let files: Vec<_> = files.iter().map(|file| ("copie.pdf", sample(file))).collect();
+        teacher.hand_in(&assignment, &files).await;
+        let run = teacher.start(&assignment).await;
+        world.work().await;
+
+        let bill = world.provider.ledger();
+        let (warm, calls): (Vec<_>, Vec<_>) = bill.iter().partition(|call| call.output_tokens_max == 1);
+        assert_eq!(warm.len(), warm_ups, "{} scans", files.len());
+        let writing = calls
+            .iter()
+            .filter(|call| call.usage.cache_write_5m_tokens > 0)
+            .count();
+        assert_eq!(writing, 2 - warm_ups, "{} scans", files.len());
+        let record = teacher.run(&assignment, &run).await;
+        assert_eq!(record["copies"]["graded"], files.len());
+        assert_eq!(record["tokens"]["used"], world.billed_tokens());
+        world.assert_settled(world.billed_tokens()).await;
+    }
+}
