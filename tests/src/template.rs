@@ -71,8 +71,10 @@ fn a_function_is_given_the_variables_that_its_main_reads_and_no_other() {
     for (folder, (_, function)) in template.functions() {
         let mut given = keys(&function.properties["Environment"]["Variables"]);
         given.extend(everywhere.clone());
-        // Read by the subscriber that every `main` installs.
-        given.remove("RUST_LOG");
+        // Read by the telemetry of every `main`.
+        for name in ["RUST_LOG", "STAGE"] {
+            assert!(given.remove(name), "functions/{folder} has no {name}");
+        }
         let main = project_root().join("functions").join(&folder).join("src/main.rs");
         let main = std::fs::read_to_string(main).unwrap();
         assert_eq!(variables_read_by(&main), given, "functions/{folder}");

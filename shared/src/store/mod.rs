@@ -32,7 +32,7 @@ pub use clients::Clients;
 pub use copies::COPIES_PER_ASSIGNMENT_MAX;
 pub use entries::{EntryLine, Operation};
 pub use keys::OUTBOX_SHARDS;
-pub use objects::{Objects, copy_key, reply_key, result_key};
+pub use objects::{Found, Objects, copy_key, reply_key, result_key};
 pub use outbox::{Pending, PendingRun};
 pub use pages::{Cursor, PAGE_MAX, Page};
 pub use queue::Queue;

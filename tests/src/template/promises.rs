@@ -215,7 +215,7 @@ fn alarms_on_our_own_metrics_listen_to_lines_that_the_code_writes() {
     let line: Value =
         serde_json::from_str(&Metrics::of("sweeper").value("x", Unit::Count, 1).line(0)).unwrap();
     let directive = &line["_aws"]["CloudWatchMetrics"][0];
-    assert_eq!(directive["Dimensions"], json!([["function"]]));
+    assert_eq!(directive["Dimensions"], json!([["function", "stage"]]));
     let template = Template::read();
     let alarms = template.of_type("AWS::CloudWatch::Alarm");
     let ours: Vec<&Value> = alarms
@@ -226,11 +226,9 @@ fn alarms_on_our_own_metrics_listen_to_lines_that_the_code_writes() {
     for alarm in ours {
         assert_eq!(alarm["Namespace"], directive["Namespace"], "{alarm}");
         let dimensions = alarm["Dimensions"].as_array().unwrap();
-        assert_eq!(
-            (dimensions.len(), &dimensions[0]["Name"]),
-            (1, &json!("function")),
-            "{alarm}"
-        );
+        let names: Vec<&Value> = dimensions.iter().map(|dimension| &dimension["Name"]).collect();
+        assert_eq!(names, ["function", "stage"], "{alarm}");
+        assert_eq!(target(&dimensions[1]["Value"]), Some("Stage"), "{alarm}");
         let function = dimensions[0]["Value"].as_str().unwrap();
         let written = format!("{}", alarm["MetricName"]);
         let sources = project_root().join("functions").join(function).join("src");
