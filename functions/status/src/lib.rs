@@ -10,14 +10,13 @@ use shared::domain::failure::Failure;
 use shared::domain::ids::{AssignmentId, CopyId, RunId};
 use shared::domain::page::{Page, Paging};
 use shared::domain::quota::TierLimits;
-use shared::grading::result::CopyResult;
 use shared::http::{Caller, Path, Problem, Sessions};
 use shared::store::{Objects, Store};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use view::{RunCopy, RunView, UsageView};
+use view::{ResultNow, RunCopy, RunView, UsageView};
 
 /// What the routes need.
 #[derive(Clone, FromRef)]
@@ -87,15 +86,16 @@ async fn list_run_copies(
     Ok(Json(page))
 }
 
-/// Show a copy's published proposal: marks with evidence, flags, model, versions and cost.
+/// Show a copy's published proposal: marks with evidence, flags, model, versions and cost. `pdf` names the file
+/// that was graded, by digest and version; `pdf_changed` says whether another is in its place now.
 #[utoipa::path(get, path = "/api/assignments/{assignment}/copies/{copy}/result", tag = "status",
     params(("assignment" = String, Path), ("copy" = String, Path)),
-    responses((status = 200, body = CopyResult), Problem))]
+    responses((status = 200, body = ResultNow), Problem))]
 async fn get_result(
     State(doors): State<Doors>,
     caller: Caller,
     Path((assignment, copy)): Path<(AssignmentId, CopyId)>,
-) -> Result<Json<CopyResult>, Failure> {
+) -> Result<Json<ResultNow>, Failure> {
     let copy = doors.store.owned_copy(caller.account(), assignment, copy).await?;
     Ok(Json(progress::result(&doors, &copy).await?))
 }

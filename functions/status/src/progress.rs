@@ -8,10 +8,10 @@ use shared::domain::ids::{AccountId, CopyId};
 use shared::domain::page::{Cursor, Page, Paging};
 use shared::domain::quota::Counter;
 use shared::grading::result::CopyResult;
-use shared::store::{Assignment, RunRecord};
+use shared::store::{Assignment, RunRecord, copy_key};
 
 use crate::Doors;
-use crate::view::{RunCopy, RunView, UsageView};
+use crate::view::{ResultNow, RunCopy, RunView, UsageView};
 
 /// Bytes of a stored result, at most.
 const RESULT_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -68,17 +68,24 @@ pub(crate) async fn copies(
     })
 }
 
-/// A copy's published proposal.
-pub(crate) async fn result(doors: &Doors, copy: &Copy) -> Result<CopyResult, Failure> {
+/// A copy's published proposal, and whether its file was replaced.
+pub(crate) async fn result(doors: &Doors, copy: &Copy) -> Result<ResultNow, Failure> {
     let missing = Failure::NotFound(Noun::Result);
     let key = copy.result.as_ref().ok_or(missing.clone())?;
     let bytes = doors.objects.get(key, RESULT_BYTES_MAX).await?.ok_or(missing)?;
     // Where, and no more: what the error says may be a pupil's words.
-    serde_json::from_slice(&bytes).map_err(|error| {
+    let result: CopyResult = serde_json::from_slice(&bytes).map_err(|error| {
         let (kind, line, column) = (error.classify(), error.line(), error.column());
         Failure::Internal(Internal::new(format!(
             "stored result: {kind:?} at {line}:{column}"
         )))
+    })?;
+    let key = copy_key(copy.assignment, copy.copy);
+    let uploaded = doors.objects.version(&key).await?;
+    let graded = result.provenance.pdf.as_ref();
+    Ok(ResultNow {
+        pdf_changed: graded.map(|pdf| pdf.version != uploaded),
+        result,
     })
 }
 

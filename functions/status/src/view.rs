@@ -9,6 +9,7 @@ use shared::domain::quota::Counter;
 use shared::domain::run::{Reservation, ReservationState, RunState};
 use shared::grading::Phase;
 use shared::grading::cost::usd;
+use shared::grading::result::CopyResult;
 use shared::store::RunRecord;
 use utoipa::ToSchema;
 
@@ -113,6 +114,38 @@ impl RunView {
     }
 }
 
+/// The step that a worker is in. Verification, the third, is code: it is over in milliseconds, and never shown.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum ShownPhase {
+    /// Finding the pupil, the pages and the questions; transcribing a scan.
+    Detection,
+    /// Marking each criterion.
+    Grading,
+}
+
+impl ShownPhase {
+    fn parse(stored: &str) -> Option<Self> {
+        [
+            (Phase::Detection, Self::Detection),
+            (Phase::Grading, Self::Grading),
+        ]
+        .into_iter()
+        .find_map(|(phase, shown)| (phase.name() == stored).then_some(shown))
+    }
+}
+
+/// A copy's result, and whether it is still for the file that is there.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ResultNow {
+    /// As it was published.
+    #[serde(flatten)]
+    pub result: CopyResult,
+    /// Whether another PDF was uploaded since; absent in results older than `pdf`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pdf_changed: Option<bool>,
+}
+
 /// A copy in a run.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RunCopy {
@@ -124,7 +157,7 @@ pub struct RunCopy {
     state: CopyState,
     /// While a worker has it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    phase: Option<Phase>,
+    phase: Option<ShownPhase>,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<ResultView>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -161,7 +194,7 @@ impl RunCopy {
             name: copy.file_name.clone(),
             pupil: copy.pupil.clone().filter(|pupil| !pupil.is_empty()),
             state: if ours { copy.state } else { CopyState::New },
-            phase: copy.phase.as_deref().filter(|_| ours).and_then(Phase::parse),
+            phase: copy.phase.as_deref().filter(|_| ours).and_then(ShownPhase::parse),
             result: summary.map(|it| ResultView {
                 total: it.total.clone(),
                 total_on_20: it.total_on_20.clone(),

@@ -30,34 +30,27 @@ pub use copy::{COPY_BYTES_MAX, MaskedCopy};
 pub use page::{HiddenText, PageImage, PageKind, PageText};
 pub use redact::Redaction;
 
-/// The steps of one copy that can be seen while a worker has it: those that may ask a model. Verification, which
-/// follows, is code: it takes milliseconds, costs nothing, and is never shown.
+/// The three steps of one copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// Find the pupil, the pages and the questions; transcribe a scan.
     Detection,
     /// Marks per criterion, with a quote and feedback.
     Grading,
+    /// Recompute totals, check quotes, flag what a human must see: code, over in milliseconds.
+    Verification,
 }
 
 impl Phase {
-    /// As stored, metered and answered.
+    /// As stored and measured.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Detection => "detection",
             Self::Grading => "grading",
+            Self::Verification => "verification",
         }
-    }
-
-    /// The phase of this name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::Detection, Self::Grading]
-            .into_iter()
-            .find(|phase| phase.name() == name)
     }
 }
 

@@ -117,7 +117,7 @@ pub struct Flagged {
 }
 
 /// Who answered, what it was asked, and about which file.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct Provenance {
     /// The model's provider.
@@ -132,12 +132,19 @@ pub struct Provenance {
     pub prompt_version: String,
     /// The barème version.
     pub rubric_version: u32,
-    /// SHA-256 of the PDF that was read, in hex.
+    /// The file that was read; absent in results older than this field.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub pdf_sha256: Option<String>,
-    /// The bucket's version of the PDF that was read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pdf_version: Option<String>,
+    pub pdf: Option<Origin>,
+}
+
+/// Which bytes were graded. A later upload to the same slot is another version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
+pub struct Origin {
+    /// SHA-256 of the PDF, in hexadecimal digits.
+    pub sha256: String,
+    /// The bucket's id of the version; none in a bucket without versions.
+    pub version: Option<String>,
 }
 
 /// What one phase spent on one model.
@@ -225,7 +232,7 @@ mod tests {
 
     use super::*;
 
-    /// As results were first written: no `quote_found`, nothing about the PDF.
+    /// As results were first written: no `quote_found`, no `pdf`.
     const OLD: &str = r#"{
         "copy": "019aa000-0000-7000-8000-000000000001", "run": "019aa000-0000-7000-8000-000000000002",
         "pupil": "Léa", "status": "proposal",
@@ -249,7 +256,7 @@ mod tests {
     fn a_result_of_an_older_shape_is_read_and_keeps_what_it_says() {
         let old: serde_json::Value = serde_json::from_str(OLD).unwrap();
         let read: CopyResult = serde_json::from_str(OLD).unwrap();
-        assert_eq!(read.provenance.pdf_sha256, None);
+        assert_eq!(read.provenance.pdf, None);
         let mut written = serde_json::to_value(&read).unwrap();
         let criterion = written.pointer_mut("/questions/0/criteria/0").unwrap();
         assert_eq!(

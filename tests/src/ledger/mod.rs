@@ -16,6 +16,7 @@ mod periods;
 mod preparation;
 mod rules;
 mod starting;
+mod sweep;
 mod world;
 
 /// One test a case and emulator: `on_both!(case_name)` runs `async fn case_name(emulator)` on each.
