@@ -12,7 +12,7 @@ use serde_json::Value;
 use document::{Template, project_root, target};
 
 /// (method, path) → folder in `functions/`.
-type Routes = BTreeMap<(String, String), String>;
+pub(crate) type Routes = BTreeMap<(String, String), String>;
 
 #[test]
 fn every_folder_in_functions_is_a_function_of_the_template_and_back() {
@@ -103,7 +103,7 @@ fn only_a_main_reads_the_environment() {
     }
 }
 
-fn routes_of_the_template() -> Routes {
+pub(crate) fn routes_of_the_template() -> Routes {
     let template = Template::read();
     let integrations: BTreeMap<&str, String> = template
         .of_type("AWS::ApiGatewayV2::Integration")

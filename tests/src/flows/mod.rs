@@ -4,6 +4,7 @@
 mod access;
 mod bad_input;
 mod death;
+mod events;
 mod job;
 mod key;
 mod killed;

@@ -143,7 +143,11 @@ fn work_is_given_out_one_copy_at_a_time_and_is_never_lost_silently() {
     );
     assert_eq!(
         source["ScalingConfig"],
-        json!({ "MaximumConcurrency": { "Ref": "WorkerConcurrency" } })
+        json!({ "Fn::If": [
+            "OnAws",
+            { "MaximumConcurrency": { "Ref": "WorkerConcurrency" } },
+            { "Ref": "AWS::NoValue" },
+        ] })
     );
 
     let sweeper = &template.resource("Sweeper").properties;
@@ -162,7 +166,14 @@ fn every_function_and_queue_has_its_alarms_and_every_alarm_an_action() {
         .map(|(name, alarm)| {
             let alarm = &alarm.properties;
             assert!(alarm["AlarmActions"]["Fn::If"].is_array(), "{name} tells nobody");
-            assert_eq!(alarm["TreatMissingData"], "notBreaching", "{name}");
+            // A metric without data is calm, except where silence is the trouble.
+            let silence_is_trouble = alarm["ComparisonOperator"] == "LessThanThreshold";
+            let missing = if silence_is_trouble {
+                "breaching"
+            } else {
+                "notBreaching"
+            };
+            assert_eq!(alarm["TreatMissingData"], missing, "{name}");
             let on = &alarm["Dimensions"][0]["Value"];
             let on = target(on).or(on.as_str()).unwrap();
             (on.to_owned(), alarm["MetricName"].as_str().unwrap().to_owned())
@@ -174,6 +185,7 @@ fn every_function_and_queue_has_its_alarms_and_every_alarm_an_action() {
         ("Api", "5xx"),
         ("sweeper", "LedgerDrift"),
         ("worker", "WasteTokens"),
+        ("Sweeper", "Invocations"),
     ];
     for (name, _) in template.of_type("AWS::Serverless::Function") {
         expected.extend([(name, "Errors"), (name, "Throttles")]);
@@ -183,6 +195,19 @@ fn every_function_and_queue_has_its_alarms_and_every_alarm_an_action() {
         .map(|(on, metric)| (on.to_owned(), metric.to_owned()))
         .collect();
     assert_eq!(listened, expected);
+}
+
+#[test]
+fn a_sweeper_that_is_not_called_raises_an_alarm_within_minutes() {
+    let template = Template::read();
+    let alarm = &template.resource("SweeperStopped").properties;
+    assert_eq!(target(&alarm["Dimensions"][0]["Value"]), Some("Sweeper"));
+    assert_eq!(
+        (&alarm["ComparisonOperator"], &alarm["Threshold"]),
+        (&json!("LessThanThreshold"), &json!(1))
+    );
+    let silence = alarm["Period"].as_u64().unwrap() * alarm["EvaluationPeriods"].as_u64().unwrap();
+    assert!((120..=600).contains(&silence), "{silence} s");
 }
 
 #[test]
