@@ -92,7 +92,13 @@ fn cost(line: &Spent) -> Value {
     json!({
         "phase": line.phase,
         "model": line.model,
-        "usage": line.usage,
+        "usage": {
+            "input_tokens": line.usage.input_tokens,
+            "cache_write_5m_tokens": line.usage.cache_write_5m_tokens,
+            "cache_write_1h_tokens": line.usage.cache_write_1h_tokens,
+            "cache_read_tokens": line.usage.cache_read_tokens,
+            "output_tokens": line.usage.output_tokens,
+        },
         "prompt_cost_usd": usd(line.cost.prompt_cost_micro_usd),
         "completion_cost_usd": usd(line.cost.completion_cost_micro_usd),
         "cached_cost_usd": usd(line.cost.cached_cost_micro_usd),
