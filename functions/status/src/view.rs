@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use shared::domain::Language;
-use shared::domain::copy::Copy;
+use shared::domain::copy::{Copy, CopyState};
 use shared::domain::money::Spent;
 use shared::domain::plan::Plan;
 use shared::domain::quota::Counter;
@@ -164,7 +164,10 @@ impl CopyView {
             name: copy.file_name.clone(),
             pupil: copy.pupil.clone().filter(|pupil| !pupil.is_empty()),
             state: if ours { copy.state.name() } else { "new" },
-            phase: copy.phase.clone().filter(|_| ours),
+            phase: copy
+                .phase
+                .clone()
+                .filter(|_| ours && copy.state == CopyState::Leased),
             result: summary.map(|it| ResultView {
                 total: it.total.clone(),
                 total_on_20: it.total_on_20.clone(),

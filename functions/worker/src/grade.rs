@@ -1,7 +1,7 @@
 //! One copy through its phases: detection, grading, verification.
 
 use sha2::{Digest, Sha256};
-use shared::domain::copy::{Copy, EPOCHS_MAX, Lease, Resolution, ResultSummary};
+use shared::domain::copy::{Lease, ResultSummary};
 use shared::domain::failure::{CopyFailure, Failure};
 use shared::domain::ids::CopyId;
 use shared::domain::mark::Rounding;
@@ -11,7 +11,7 @@ use shared::grading::prompt;
 use shared::grading::reply::{self, Trust};
 use shared::grading::verify::{Doubts, Verified, verify};
 use shared::grading::{
-    CopyCode, HiddenText, MaskedCopy, PageImage, PageKind, PageText, Prompt, Redaction, tokens_max,
+    CopyCode, HiddenText, MaskedCopy, PageImage, PageKind, PageText, Phase, Prompt, Redaction, tokens_max,
 };
 use shared::llm::Model;
 use shared::pdf::{self, Document, Images};
@@ -20,6 +20,7 @@ use shared::telemetry::{Metrics, Unit};
 use tokio::time::{Duration, Instant};
 
 use crate::ask::{Asking, Trouble};
+use crate::end::Ending;
 use crate::prepare::Brief;
 use crate::result::{self, Provenance};
 use crate::{Doors, Next, RETRY_SECONDS};
@@ -69,12 +70,19 @@ pub(crate) async fn grade<M: Model>(
         deadline: Instant::now() + Duration::from_secs(seconds),
         spent: Vec::new(),
         waste_tokens: 0,
+        paid_tokens: 0,
         models: Vec::new(),
         request_ids: Vec::new(),
     };
     let worked = work(&mut asking).await;
-    let (used, waste) = (asking.used_tokens(), asking.waste_tokens);
-    let (next, waste) = end(doors, address, &copy, worked, used, waste).await?;
+    let bill = asking.bill();
+    let ending = Ending {
+        doors,
+        address,
+        copy: &copy,
+        bill,
+    };
+    let (next, waste) = ending.of(worked).await?;
     let now = doors.now();
     Metrics::of("worker")
         .with("run", address.run)
@@ -84,73 +92,10 @@ pub(crate) async fn grade<M: Model>(
             Unit::Milliseconds,
             now.unsigned().saturating_sub(started.unsigned()),
         )
-        .value("CopyTokens", Unit::Count, used)
+        .value("CopyTokens", Unit::Count, bill.used)
         .value("WasteTokens", Unit::Count, waste)
         .emit(now.get());
     Ok(next)
-}
-
-/// Resolves the copy, or lets it come back. Tells what was paid in vain too.
-async fn end(
-    doors: &Doors,
-    address: &Address,
-    copy: &Copy,
-    worked: Result<Box<Charge>, Trouble>,
-    used_tokens: u64,
-    waste_tokens: u64,
-) -> Result<(Next, u64), Failure> {
-    let now = doors.now();
-    let last_lease = copy.epoch >= EPOCHS_MAX;
-    // What was paid for a copy that fails is ours.
-    let waste = used_tokens.saturating_add(waste_tokens);
-    let (resolution, waste) = match worked {
-        Ok(charge) => {
-            let excess = used_tokens.saturating_sub(copy.reserved_tokens);
-            let settled = doors.store.settle(address, copy, &charge, now).await?;
-            let lost = if settled == Resolution::Fenced {
-                waste
-            } else {
-                waste_tokens.saturating_add(excess)
-            };
-            (settled, lost)
-        }
-        Err(Trouble::Copy(failure)) => (
-            doors.store.void(address, copy, &failure, waste, now).await?,
-            waste,
-        ),
-        Err(Trouble::Later { failure, .. }) if last_lease => (
-            doors.store.void(address, copy, &failure, waste, now).await?,
-            waste,
-        ),
-        Err(Trouble::Ours(_)) if last_lease => {
-            let failure = CopyFailure::attempts_exhausted();
-            (
-                doors.store.void(address, copy, &failure, waste, now).await?,
-                waste,
-            )
-        }
-        Err(Trouble::Later { seconds, .. }) => {
-            doors.store.release(address, copy).await?;
-            // The answers that were used are kept for the next lease; only the others were in vain.
-            return Ok((Next::Later(seconds), waste_tokens));
-        }
-        Err(Trouble::Ours(failure)) => {
-            let cause = match &failure {
-                Failure::Internal(internal) | Failure::Unavailable(internal) => internal.for_log(),
-                other => other.code(),
-            };
-            tracing::error!(cause, "a copy's step failed; it comes back");
-            doors.store.release(address, copy).await?;
-            return Ok((Next::Later(RETRY_SECONDS), waste_tokens));
-        }
-        Err(Trouble::Fenced) => (Resolution::Fenced, waste),
-    };
-    if resolution == Resolution::Fenced {
-        tracing::warn!(waste_tokens = waste, "another worker took the copy over");
-        return Ok((Next::Done, waste));
-    }
-    doors.store.finish(address, now).await?;
-    Ok((Next::Done, waste))
 }
 
 /// The copy's pages as the pipeline takes them.
@@ -199,13 +144,7 @@ async fn work<M: Model>(asking: &mut Asking<'_, M>) -> Result<Box<Charge>, Troub
         let blank = Verified::blank(&brief.rubric, doubts);
         return publish(asking, &brief, &pages, blank, pupil).await;
     }
-    if !doors
-        .store
-        .set_phase(asking.address, asking.copy, "grading")
-        .await?
-    {
-        return Err(Trouble::Fenced);
-    }
+    asking.show(Phase::Grading).await?;
     let prompt = prompt::grading(&brief.exam(), &masked);
     asking.hold(beyond_prefix(&prompt)).await?;
     let graded = asking
@@ -289,6 +228,7 @@ async fn transcribe<M: Model>(
         .filter(|image| wanted.contains(&image.number))
         .collect();
     let prompts = prompt::transcription(&images);
+    asking.show(Phase::Detection).await?;
     asking.hold(prompts.iter().map(tokens_max).sum()).await?;
     let mut numbers = images.iter().map(|image| image.number);
     for prompt in prompts {

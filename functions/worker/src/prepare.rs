@@ -2,10 +2,11 @@
 //! first would make every early copy miss the cache and pay for writing it.
 
 use shared::domain::Language;
+use shared::domain::copy::Resolution;
 use shared::domain::failure::{Failure, Internal, Noun};
-use shared::domain::money::Spent;
+use shared::domain::money::{Spent, Usage};
 use shared::domain::rubric::Rubric;
-use shared::domain::run::{Address, ReservationState};
+use shared::domain::run::{Address, PREFIX_RESERVE_TOKENS, ReservationState};
 use shared::grading::cost::cost;
 use shared::grading::prompt::{self, Exam};
 use shared::grading::{CopyCode, MaskedCopy, Redaction};
@@ -14,6 +15,7 @@ use shared::store::{Assignment, Preparation};
 use shared::telemetry::{Metrics, Unit};
 use tokio::time::{Duration, Instant};
 
+use crate::meter::{unknown_tokens_max, unseen_calls};
 use crate::{Doors, Next};
 
 /// The warm-up is worth waiting for, not more.
@@ -82,14 +84,14 @@ pub(crate) async fn prepare<M: Model>(doors: &Doors, model: &M, address: &Addres
         }
         Preparation::Gone => return Ok(Next::Done),
     };
-    let done = hand_out(doors, model, address).await;
+    let done = hand_out(doors, model, address, record.prepare_epoch).await;
     if done.is_err() {
         doors.store.release_preparation(&record).await?;
     }
     done.map(|()| Next::Done)
 }
 
-async fn hand_out<M: Model>(doors: &Doors, model: &M, address: &Address) -> Result<(), Failure> {
+async fn hand_out<M: Model>(doors: &Doors, model: &M, address: &Address, epoch: u32) -> Result<(), Failure> {
     let Some(reservation) = doors.store.reservation(address).await? else {
         return Ok(());
     };
@@ -101,7 +103,7 @@ async fn hand_out<M: Model>(doors: &Doors, model: &M, address: &Address) -> Resu
         return Ok(());
     }
     let brief = Brief::load(doors, address).await?;
-    warm_up(doors, model, address, &brief).await?;
+    warm_up(doors, model, address, epoch, &brief).await?;
     let Some(pending) = doors.store.claim_copies(address, doors.now()).await? else {
         doors.store.stop(address, doors.now()).await?;
         return Ok(());
@@ -122,33 +124,47 @@ async fn warm_up<M: Model>(
     doors: &Doors,
     model: &M,
     address: &Address,
+    epoch: u32,
     brief: &Brief,
 ) -> Result<(), Failure> {
     let code = CopyCode::from_random(0);
     let nobody = MaskedCopy::new(&[], Redaction::new(code, [], ""));
     let prompt = prompt::grading(&brief.exam(), &nobody);
     let started = doors.clock.now_millis();
-    let receipt = match model.warm(&prompt, Instant::now() + WARM_UP_MAX).await {
-        Ok(receipt) => receipt,
+    let answered = model.warm(&prompt, Instant::now() + WARM_UP_MAX).await;
+    let (usage, attempts, unknown_calls) = match &answered {
+        Ok(receipt) => (receipt.usage, receipt.attempts, receipt.unknown_calls),
         Err(failure) => {
             tracing::warn!(cause = %failure, "the cache was not warmed");
-            return Ok(());
+            let billed = failure.billed.unwrap_or_default();
+            (billed, failure.attempts, unseen_calls(failure))
         }
     };
-    let usage = receipt.usage;
-    let rates = doors.rates(usage.prompt_tokens())?;
-    let spent = Spent {
-        phase: "warm-up".to_owned(),
-        model: doors.model.clone(),
-        usage,
-        cost: cost(&usage, &rates),
+    let waste = if answered.is_ok() {
+        charge(doors, address, epoch, usage).await?
+    } else {
+        let (tokens, now) = (usage.charged_tokens(), doors.now());
+        doors
+            .store
+            .record_waste(address, None, epoch, tokens, now)
+            .await?;
+        tokens
     };
-    doors.store.charge_warm_up(address, &spent, doors.now()).await?;
     let now = doors.clock.now_millis();
+    if waste > 0 {
+        let metrics = Metrics::of("worker").with("run", address.run);
+        metrics.value("WasteTokens", Unit::Count, waste).emit(now);
+    }
     Metrics::of("worker")
         .by("phase", "warm-up")
         .with("run", address.run)
-        .value("Calls", Unit::Count, u64::from(receipt.attempts))
+        .value("Calls", Unit::Count, u64::from(attempts))
+        .value("UnknownCalls", Unit::Count, u64::from(unknown_calls))
+        .value(
+            "UnknownTokensMax",
+            Unit::Count,
+            unknown_tokens_max(&prompt, unknown_calls),
+        )
         .value(
             "CacheWriteTokens",
             Unit::Count,
@@ -162,4 +178,24 @@ async fn warm_up<M: Model>(
         )
         .emit(now);
     Ok(())
+}
+
+/// Charges the warm-up to the run. Tells what of it is ours.
+async fn charge(doors: &Doors, address: &Address, epoch: u32, usage: Usage) -> Result<u64, Failure> {
+    let rates = doors.rates(usage.prompt_tokens())?;
+    let spent = Spent {
+        phase: "warm-up".to_owned(),
+        model: doors.model.clone(),
+        usage,
+        cost: cost(&usage, &rates),
+    };
+    let paid = usage.charged_tokens();
+    let charged = doors
+        .store
+        .charge_warm_up(address, epoch, &spent, doors.now())
+        .await?;
+    Ok(match charged {
+        Resolution::Done => paid.saturating_sub(PREFIX_RESERVE_TOKENS),
+        Resolution::Already | Resolution::Fenced => paid,
+    })
 }

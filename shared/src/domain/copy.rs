@@ -92,7 +92,7 @@ pub struct Copy {
     /// The run that holds it or held it last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
-    /// The step that its worker is in: `detection`, `grading`, `verification`.
+    /// The step that its worker is in, or will begin with: `detection` or `grading`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
     /// How many times it was leased in its run: bounds the model calls, and fences a late worker.

@@ -5,11 +5,11 @@ use aws_sdk_dynamodb::types::{KeysAndAttributes, Select};
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::assignments::Created;
-use super::expression::{Item, Writes, n, s, values};
+use super::expression::{Change, Item, n, s, values};
 use super::keys;
 use super::pages::{Cursor, Page, Range, item, read};
 use super::reserve::IDEMPOTENCY_SECONDS;
-use super::transact::{Committed, backoff};
+use super::transact::{Changed, backoff};
 use super::{Store, failed};
 use crate::domain::copy::Copy;
 use crate::domain::failure::{Failure, Internal};
@@ -165,24 +165,25 @@ impl Store {
         now: UnixMillis,
     ) -> Result<Created<UnixMillis>, Failure> {
         let (key, body) = idempotency;
-        let mut writes = Writes::new(&self.table);
-        let place = writes.create(
-            &keys::idempotency(owner, "copies", key),
-            values([
-                ("body", s(body)),
-                ("at", n(now.get())),
-                ("ttl", n(now.plus_seconds(IDEMPOTENCY_SECONDS).get() / 1000)),
+        let record = Change {
+            key: keys::idempotency(owner, "copies", key),
+            change: "SET #body = :body, #at = :at, #ttl = :ttl",
+            condition: "attribute_not_exists(pk)",
+            values: values([
+                (":body", s(body)),
+                (":at", n(now.get())),
+                (":ttl", n(now.plus_seconds(IDEMPOTENCY_SECONDS).get() / 1000)),
             ]),
-        );
-        let refusal = match self.commit("slots", writes).await? {
-            Committed::Yes => return Ok(Created::New(now)),
-            Committed::No(refusal) => refusal,
         };
-        let known = refusal.item_at(place);
+        let known = match self.change_one("slots", record).await? {
+            Changed::Yes(_) => return Ok(Created::New(now)),
+            Changed::No(known) => known.unwrap_or_default(),
+        };
         let same = known
-            .and_then(|item| item.get("body")?.as_s().ok())
+            .get("body")
+            .and_then(|known| known.as_s().ok())
             .is_some_and(|known| known == body);
-        let at = known.and_then(|item| item.get("at")?.as_n().ok()?.parse().ok());
+        let at = known.get("at").and_then(|at| at.as_n().ok()?.parse().ok());
         match (same, at) {
             (true, Some(at)) => Ok(Created::Repeated(UnixMillis::new(at))),
             (true, None) => Err(super::unreadable("idempotency record", "no moment")),
