@@ -7,6 +7,7 @@ mod death;
 mod job;
 mod killed;
 mod lists;
+mod near_limit;
 mod provider_faults;
 mod redelivery;
 mod refusals;

@@ -14,7 +14,9 @@ mod faults;
 mod histories;
 mod periods;
 mod preparation;
+mod races;
 mod rules;
+mod slack;
 mod world;
 
 /// One test a case and emulator: `on_both!(case_name)` runs `async fn case_name(emulator)` on each.
