@@ -170,7 +170,6 @@ impl<M: Model> Asking<'_, M> {
     }
 
     async fn call(&mut self, prompt: &Prompt, key: &str) -> Result<Kept, Trouble> {
-        let started = self.doors.clock.now_millis();
         let (kept, attempts, unknown_calls) = match self.model.answer(prompt, self.deadline).await {
             Ok(answer) => {
                 let receipt = answer.receipt;
@@ -186,7 +185,7 @@ impl<M: Model> Asking<'_, M> {
                 None => {
                     let usage = failure.billed.unwrap_or_default();
                     self.paid_tokens += usage.charged_tokens();
-                    self.measure(prompt, &usage, failure.attempts, unseen_calls(&failure), started);
+                    self.measure(prompt, &usage, failure.attempts, unseen_calls(&failure));
                     return Err(self.refused(&failure));
                 }
                 // Paid for, but not JSON. Kept like any answer, it is metered whoever takes the copy over, and
@@ -210,38 +209,43 @@ impl<M: Model> Asking<'_, M> {
             tracing::warn!(code = failure.code(), "a paid reply could not be kept");
         }
         self.paid_tokens += kept.usage.charged_tokens();
-        self.measure(prompt, &kept.usage, attempts, unknown_calls, started);
+        self.measure(prompt, &kept.usage, attempts, unknown_calls);
         Ok(kept)
     }
 
-    fn measure(&self, prompt: &Prompt, usage: &Usage, attempts: u32, unknown_calls: u32, started: i64) {
-        let (now, phase) = (self.doors.clock.now_millis(), prompt.phase);
-        Metrics::of("worker")
-            .by("phase", name(phase))
-            .with("run", self.address.run)
-            .with("copy", self.copy.copy)
-            .value("Calls", Unit::Count, u64::from(attempts))
-            .value("UnknownCalls", Unit::Count, u64::from(unknown_calls))
-            .value(
-                "UnknownTokensMax",
-                Unit::Count,
-                unknown_tokens_max(prompt, unknown_calls),
-            )
-            .value("ChargedTokens", Unit::Count, usage.charged_tokens())
-            .value("CacheReadTokens", Unit::Count, usage.cache_read_tokens)
-            .value(
-                "CacheMisses",
-                Unit::Count,
-                u64::from(
-                    phase == Phase::Grading && usage.prompt_tokens() > 0 && usage.cache_read_tokens == 0,
-                ),
-            )
-            .value(
-                "PhaseMilliseconds",
-                Unit::Milliseconds,
-                u64::try_from(now - started).unwrap_or(0),
-            )
-            .emit(now);
+    /// What one call was billed.
+    fn measure(&self, prompt: &Prompt, usage: &Usage, attempts: u32, unknown_calls: u32) {
+        let phase = prompt.phase;
+        let missed = phase == Phase::Grading && usage.prompt_tokens() > 0 && usage.cache_read_tokens == 0;
+        self.emit(
+            Metrics::of("worker")
+                .by("phase", name(phase))
+                .value("Calls", Unit::Count, u64::from(attempts))
+                .value("UnknownCalls", Unit::Count, u64::from(unknown_calls))
+                .value("ChargedTokens", Unit::Count, usage.charged_tokens())
+                .value("CacheReadTokens", Unit::Count, usage.cache_read_tokens)
+                .value("CacheMisses", Unit::Count, u64::from(missed)),
+        );
+        if unknown_calls > 0 {
+            let tokens = unknown_tokens_max(prompt, unknown_calls);
+            self.emit(Metrics::of("worker").value("UnknownTokensMax", Unit::Count, tokens));
+        }
+    }
+
+    /// Measures a phase that is done, with its calls and without.
+    pub(crate) fn took(&self, phase: Phase, started: i64) {
+        let elapsed = self.doors.clock.now_millis() - started;
+        self.emit(Metrics::of("worker").by("phase", name(phase)).value(
+            "PhaseMilliseconds",
+            Unit::Milliseconds,
+            u64::try_from(elapsed).unwrap_or(0),
+        ));
+    }
+
+    /// Writes a line of metrics about the copy.
+    pub(crate) fn emit(&self, metrics: Metrics) {
+        let metrics = metrics.with("run", self.address.run).with("copy", self.copy.copy);
+        self.doors.emit(&metrics);
     }
 
     fn count(&mut self, phase: Phase, kept: &Kept) -> Result<(), Failure> {

@@ -6,27 +6,23 @@ use shared::domain::failure::{CopyFailure, Failure};
 use shared::domain::ids::CopyId;
 use shared::domain::mark::Rounding;
 use shared::domain::run::{Address, ReservationState};
-use shared::grading::detect::{Pupil, Reading, Roster, detect, reading};
+use shared::grading::detect::{Pupil, Roster, detect};
 use shared::grading::prompt;
-use shared::grading::reply::{self, Trust};
-use shared::grading::verify::{Doubts, Verified, verify};
-use shared::grading::{
-    CopyCode, HiddenText, MaskedCopy, PageImage, PageKind, PageText, Phase, Prompt, Redaction, tokens_max,
-};
+use shared::grading::reply;
+use shared::grading::verify::{Verified, verify};
+use shared::grading::{CopyCode, MaskedCopy, Phase, Prompt, Redaction, tokens_max};
 use shared::llm::Model;
-use shared::pdf::{self, Document, Images};
-use shared::store::{Charge, PDF_BYTES_MAX, copy_key, result_key};
-use shared::telemetry::{Metrics, Unit};
+use shared::store::{Charge, result_key};
+use shared::telemetry::Unit;
 use tokio::time::{Duration, Instant};
 
 use crate::ask::{Asking, Trouble};
-use crate::end::Ending;
+use crate::end::{Ending, Outcome};
 use crate::prepare::Brief;
+use crate::read::{Pages, read};
 use crate::result::{self, Provenance};
-use crate::{Doors, Next, RETRY_SECONDS};
+use crate::{Doors, Next};
 
-/// Long enough to read handwriting, and one page stays within the promise of 3,300 tokens. Unit: pixels.
-const PAGE_LONG_SIDE_PX: u16 = 1_280;
 /// Lambda ends a worker after this, whatever its lease says. Unit: seconds.
 const WORKER_SECONDS_MAX: i64 = 300;
 /// What is left of it for storing and settling. Unit: seconds.
@@ -51,6 +47,8 @@ pub(crate) async fn grade<M: Model>(
                 .void(address, &copy, &CopyFailure::attempts_exhausted(), 0, started)
                 .await?;
             doors.store.finish(address, started).await?;
+            let failed = Outcome::Failed(CopyFailure::attempts_exhausted().code().to_owned());
+            doors.emit(&failed.measure(address, id));
             return Ok(Next::Done);
         }
     };
@@ -82,38 +80,24 @@ pub(crate) async fn grade<M: Model>(
         copy: &copy,
         bill,
     };
-    let (next, waste) = ending.of(worked).await?;
-    let now = doors.now();
-    Metrics::of("worker")
-        .with("run", address.run)
-        .with("copy", id)
-        .value(
-            "CopyMilliseconds",
-            Unit::Milliseconds,
-            now.unsigned().saturating_sub(started.unsigned()),
-        )
-        .value("CopyTokens", Unit::Count, bill.used)
-        .value("WasteTokens", Unit::Count, waste)
-        .emit(now.get());
-    Ok(next)
-}
-
-/// The copy's pages as the pipeline takes them.
-struct Pages {
-    texts: Vec<PageText>,
-    images: Vec<PageImage>,
-    hidden: Vec<HiddenText>,
-    hard_to_read: Vec<u32>,
+    let ended = ending.of(worked).await?;
+    let elapsed = doors.now().unsigned().saturating_sub(started.unsigned());
+    doors.emit(
+        &ended
+            .outcome
+            .measure(address, id)
+            .value("CopyMilliseconds", Unit::Milliseconds, elapsed)
+            .value("CopyTokens", Unit::Count, bill.used)
+            .value("WasteTokens", Unit::Count, ended.waste_tokens),
+    );
+    Ok(ended.next)
 }
 
 async fn work<M: Model>(asking: &mut Asking<'_, M>) -> Result<Box<Charge>, Trouble> {
     let doors = asking.doors;
     let brief = Brief::load(doors, asking.address).await?;
-    let mut pages = read(asking, &brief).await?;
-    if let Reading::Transcribe(wanted) = reading(&pages.texts) {
-        transcribe(asking, &mut pages, &wanted).await?;
-    }
-
+    let started = doors.clock.now_millis();
+    let pages = read(asking, &brief).await?;
     let roster = Roster::new(brief.assignment.roster.iter().map(String::as_str));
     let found = detect(&pages.texts, &asking.copy.file_name, &roster, &brief.rubric);
     let whose = found.pupil.finding();
@@ -136,116 +120,27 @@ async fn work<M: Model>(asking: &mut Asking<'_, M>) -> Result<Box<Charge>, Troub
         &asking.copy.file_name,
     );
     let masked = MaskedCopy::new(&pages.texts, redaction);
-    let doubts = Doubts {
-        hidden: &pages.hidden,
-        hard_to_read: &pages.hard_to_read,
-    };
+    asking.took(Phase::Detection, started);
     if masked.is_blank() {
-        let blank = Verified::blank(&brief.rubric, doubts);
+        let blank = Verified::blank(&brief.rubric, pages.doubts());
         return publish(asking, &brief, &pages, blank, pupil).await;
     }
     asking.show(Phase::Grading).await?;
+    let started = doors.clock.now_millis();
     let prompt = prompt::grading(&brief.exam(), &masked);
     asking.hold(beyond_prefix(&prompt)).await?;
     let graded = asking
         .ask(&prompt, |text| reply::grading(text, &brief.rubric))
         .await?;
-    let mut verified = verify(&brief.rubric, Rounding::Quarter, graded, &masked, doubts);
+    asking.took(Phase::Grading, started);
+    let started = doors.clock.now_millis();
+    let mut verified = verify(&brief.rubric, Rounding::Quarter, graded, &masked, pages.doubts());
     // Whose it is matters only where the teacher did not say.
     verified
         .findings
         .extend(whose.filter(|_| asking.copy.pupil.is_none()));
+    asking.took(Phase::Verification, started);
     publish(asking, &brief, &pages, verified, pupil).await
-}
-
-/// Fetches the PDF and reads it in a child process.
-async fn read<M: Model>(asking: &Asking<'_, M>, brief: &Brief) -> Result<Pages, Trouble> {
-    let doors = asking.doors;
-    let key = copy_key(asking.address.assignment, asking.copy.copy);
-    let bytes_max = usize::try_from(PDF_BYTES_MAX).unwrap_or(usize::MAX);
-    let Some(pdf) = doors.objects.get(&key, bytes_max).await? else {
-        return Err(Trouble::Copy(CopyFailure::file_missing()));
-    };
-    let images = Images {
-        long_side_px: PAGE_LONG_SIDE_PX,
-        first_page_blank_top_percent: brief.assignment.name_zone_percent,
-        ..Images::default()
-    };
-    let read = doors.reader.clone().images(images).read(&pdf).await;
-    match read {
-        Ok(document) => Ok(pages(document)),
-        Err(rejected) if rejected.retryable() => Err(Trouble::Later {
-            seconds: RETRY_SECONDS,
-            failure: rejected.failure(),
-        }),
-        Err(rejected) => Err(Trouble::Copy(rejected.failure())),
-    }
-}
-
-fn pages(document: Document) -> Pages {
-    let hidden = document.hidden.iter().filter(|it| it.reason.suspicious());
-    let hidden = hidden
-        .map(|it| HiddenText {
-            page: it.page,
-            text: it.excerpt.clone(),
-        })
-        .collect();
-    let (mut texts, mut images) = (Vec::new(), Vec::new());
-    for page in document.pages {
-        let (kind, text) = match page.kind {
-            pdf::PageKind::Typed => (PageKind::Typed, page.text()),
-            // What a scan says is read from its picture; a text layer beside it could say anything.
-            pdf::PageKind::Scanned => (PageKind::Scanned, String::new()),
-            pdf::PageKind::Blank => (PageKind::Blank, String::new()),
-        };
-        texts.push(PageText {
-            number: page.number,
-            kind,
-            text,
-        });
-        images.extend(page.image.map(|image| PageImage {
-            number: page.number,
-            jpeg: image.jpeg,
-        }));
-    }
-    Pages {
-        texts,
-        images,
-        hidden,
-        hard_to_read: Vec::new(),
-    }
-}
-
-/// Has the model read the pages that are pictures.
-async fn transcribe<M: Model>(
-    asking: &mut Asking<'_, M>,
-    pages: &mut Pages,
-    wanted: &[u32],
-) -> Result<(), Trouble> {
-    let images: Vec<PageImage> = pages
-        .images
-        .drain(..)
-        .filter(|image| wanted.contains(&image.number))
-        .collect();
-    let prompts = prompt::transcription(&images);
-    asking.show(Phase::Detection).await?;
-    asking.hold(prompts.iter().map(tokens_max).sum()).await?;
-    let mut numbers = images.iter().map(|image| image.number);
-    for prompt in prompts {
-        let asked: Vec<u32> = numbers.by_ref().take(prompt::TRANSCRIPTION_PAGES_MAX).collect();
-        for page in asking
-            .ask(&prompt, |text| reply::transcription(text, &asked))
-            .await?
-        {
-            if page.trust == Trust::Low {
-                pages.hard_to_read.push(page.page);
-            }
-            if let Some(text) = pages.texts.iter_mut().find(|text| text.number == page.page) {
-                text.text = page.text;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// What a grading call may use beyond the prefix, which the run's warm-up has written to the cache.
@@ -280,6 +175,7 @@ async fn publish<M: Model>(
         request_ids: &asking.request_ids,
         prompt_version: prompt::prompt_version(),
         rubric_version: brief.rubric_version,
+        pdf: &pages.origin,
     };
     let document = result::document(
         asking,

@@ -233,6 +233,9 @@ impl Counter {
     }
 }
 
+/// What a typed copy is estimated at. Unit: tokens.
+const TYPED_COPY_TOKENS: u64 = 7_000;
+
 /// What one copy reserves at the start of its run, before anyone has opened its PDF. Unit: tokens.
 ///
 /// It covers the upper bounds of the calls, not their averages: full two-page typed copies are bounded at up to
@@ -251,11 +254,14 @@ pub fn copy_estimate_tokens(size_bytes: u64) -> u64 {
     } else {
         size_bytes.div_ceil(SCANNED_PAGE_BYTES)
     };
-    TYPED_ESTIMATE_TOKENS + SCANNED_PAGE_TOKENS * pages.min(PAGES_MAX)
+    TYPED_COPY_TOKENS + SCANNED_PAGE_TOKENS * pages.min(PAGES_MAX)
 }
 
-/// The estimate of a copy that does not look like a scan. Unit: tokens.
-pub const TYPED_ESTIMATE_TOKENS: u64 = 7_000;
+/// Whether the copy with this estimate is probably a scan. Unit: tokens.
+#[must_use]
+pub const fn seems_scanned(estimate_tokens: u64) -> bool {
+    estimate_tokens > TYPED_COPY_TOKENS
+}
 
 /// How many of the estimates, taken in order, fit into `remaining` beside `fixed` tokens for the run itself.
 #[must_use]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::{AccountId, AssignmentId, CopyId, RunId};
-use super::quota::{Period, TYPED_ESTIMATE_TOKENS};
+use super::quota::{Period, seems_scanned};
 use super::time::UnixMillis;
 
 /// Copies in one run, at most.
@@ -49,7 +49,7 @@ impl Estimate {
     /// milliseconds.
     #[must_use]
     pub const fn first_phase(&self) -> &'static str {
-        if self.tokens > TYPED_ESTIMATE_TOKENS {
+        if seems_scanned(self.tokens) {
             "detection"
         } else {
             "grading"

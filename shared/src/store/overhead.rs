@@ -16,14 +16,13 @@ use crate::domain::time::UnixMillis;
 
 impl Store {
     /// Charges the call that warmed the cache to its run, once; what the run's own part holds beyond it is free for
-    /// its copies. Another preparation's call, or one of a run that is resolved, is ours: waste of that `epoch`.
+    /// its copies. `Already` when an earlier preparation was charged, or the run is resolved: this call is ours then.
     ///
     /// # Errors
     /// `Unavailable` when the table is.
     pub async fn charge_warm_up(
         &self,
         address: &Address,
-        epoch: u32,
         spent: &Spent,
         now: UnixMillis,
     ) -> Result<Resolution, Failure> {
@@ -60,10 +59,7 @@ impl Store {
         });
         match self.commit("charge warm-up", writes).await? {
             Committed::Yes => Ok(Resolution::Done),
-            Committed::No(_) => {
-                self.record_waste(address, None, epoch, paid, now).await?;
-                Ok(Resolution::Already)
-            }
+            Committed::No(_) => Ok(Resolution::Already),
         }
     }
 

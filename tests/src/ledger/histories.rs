@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use shared::domain::copy::{Copy, Lease};
+use shared::domain::copy::{Copy, Lease, Resolution};
 use shared::domain::failure::CopyFailure;
 use shared::domain::ids::CopyId;
 use shared::domain::run::{Address, ReservationState};
@@ -138,7 +138,13 @@ async fn take(
                 Step::Finish { .. } => drop(store.finish(&address, now).await.unwrap()),
                 Step::WarmUp { epoch, tokens, .. } => {
                     let spent = warm_up(tokens);
-                    store.charge_warm_up(&address, epoch, &spent, now).await.unwrap();
+                    let charged = store.charge_warm_up(&address, &spent, now).await.unwrap();
+                    if charged == Resolution::Already {
+                        store
+                            .record_waste(&address, None, epoch, tokens, now)
+                            .await
+                            .unwrap();
+                    }
                 }
                 Step::Lease { copy, .. } => {
                     if let Lease::Taken(copy) = world.lease(&address, copies[copy], &number.to_string()).await

@@ -17,6 +17,7 @@ mod preparation;
 mod races;
 mod rules;
 mod slack;
+mod sweep;
 mod world;
 
 /// One test a case and emulator: `on_both!(case_name)` runs `async fn case_name(emulator)` on each.

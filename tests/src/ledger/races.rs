@@ -70,7 +70,7 @@ async fn a_warm_up_charged_while_its_run_ends_is_in_the_bill(emulator: Emulator)
     let (ended, charged) = race
         .between(
             race.slow.store.finish(&address, now),
-            world.store.charge_warm_up(&address, 1, &spent, now),
+            world.store.charge_warm_up(&address, &spent, now),
         )
         .await;
     assert_eq!(charged.unwrap(), Resolution::Done);
@@ -149,7 +149,7 @@ async fn a_closed_reservation_moves_no_more(emulator: Emulator) {
     assert_eq!(world.extend(&address, &held, 8_000).await, Extended::Fenced);
     store.hand_back(&address, &held, now).await.unwrap();
     let charged = store
-        .charge_warm_up(&address, 1, &warm_up(1_000), now)
+        .charge_warm_up(&address, &warm_up(1_000), now)
         .await
         .unwrap();
     assert_eq!(charged, Resolution::Already);

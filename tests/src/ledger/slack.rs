@@ -57,7 +57,7 @@ async fn what_the_run_has_free_is_taken_before_the_counters(emulator: Emulator) 
     let spent = warm_up(1_000);
     world
         .store
-        .charge_warm_up(&address, 1, &spent, world.now())
+        .charge_warm_up(&address, &spent, world.now())
         .await
         .unwrap();
     let unused = PREFIX_RESERVE_TOKENS - 1_000;

@@ -11,7 +11,7 @@ use shared::domain::run::{
     Address, Estimate, PREFIX_RESERVE_TOKENS, Reservation, ReservationState, Reserved, Run,
 };
 use shared::domain::time::UnixMillis;
-use shared::store::{Charge, Clients, EntryLine, Extended, Reserve, Store};
+use shared::store::{Charge, Clients, EntryLine, Extended, OUTBOX_SHARDS, Pending, Reserve, Store};
 
 use crate::emulators::Emulator;
 
@@ -169,6 +169,15 @@ impl World {
             .extend(address, copy, tokens, self.now())
             .await
             .unwrap()
+    }
+
+    /// What the whole outbox holds from before `before`.
+    pub(super) async fn unsent(&self, before: UnixMillis) -> Vec<Pending> {
+        let mut groups = Vec::new();
+        for shard in 0..OUTBOX_SHARDS {
+            groups.extend(self.store.unsent(shard, before).await.unwrap());
+        }
+        groups
     }
 
     pub(super) async fn counter(&self) -> Counter {

@@ -244,9 +244,10 @@ impl System {
             store.stop(address, now).await?;
             return Ok(Next::Done);
         }
-        store
-            .charge_warm_up(address, epoch, &warm_up(WARM_UP), now)
-            .await?;
+        let charged = store.charge_warm_up(address, &warm_up(WARM_UP), now).await?;
+        if charged == Resolution::Already {
+            store.record_waste(address, None, epoch, WARM_UP, now).await?;
+        }
         let Some(pending) = store.claim_copies(address, now).await? else {
             store.stop(address, now).await?;
             return Ok(Next::Done);
@@ -349,7 +350,7 @@ impl System {
     async fn is_over(&self, sober: &World, address: &Address) -> bool {
         let resolved = sober.reservation(address).await.state != ReservationState::Pending;
         let later = sober.now().plus_seconds(1);
-        resolved && self.faulty.waiting() == 0 && sober.store.unsent(later).await.unwrap().is_empty()
+        resolved && self.faulty.waiting() == 0 && sober.unsent(later).await.is_empty()
     }
 
     /// Whatever failed on the way, the end is one of those that the plot allows.
