@@ -194,7 +194,11 @@ impl RunCopy {
             name: copy.file_name.clone(),
             pupil: copy.pupil.clone().filter(|pupil| !pupil.is_empty()),
             state: if ours { copy.state } else { CopyState::New },
-            phase: copy.phase.as_deref().filter(|_| ours).and_then(ShownPhase::parse),
+            phase: copy
+                .phase
+                .as_deref()
+                .filter(|_| ours && copy.state == CopyState::Leased)
+                .and_then(ShownPhase::parse),
             result: summary.map(|it| ResultView {
                 total: it.total.clone(),
                 total_on_20: it.total_on_20.clone(),

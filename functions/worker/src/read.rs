@@ -7,7 +7,7 @@ use shared::grading::prompt;
 use shared::grading::reply::{self, Trust};
 use shared::grading::result::Origin;
 use shared::grading::verify::Doubts;
-use shared::grading::{HiddenText, PageImage, PageKind, PageText, tokens_max};
+use shared::grading::{HiddenText, PageImage, PageKind, PageText, Phase, tokens_max};
 use shared::llm::Model;
 use shared::pdf::{self, Document, Images};
 use shared::store::{PDF_BYTES_MAX, copy_key};
@@ -128,6 +128,7 @@ async fn transcribe<M: Model>(
         .filter(|image| wanted.contains(&image.number))
         .collect();
     let prompts = prompt::transcription(&images);
+    asking.show(Phase::Detection).await?;
     asking.hold(prompts.iter().map(tokens_max).sum()).await?;
     let mut numbers = images.iter().map(|image| image.number);
     for prompt in prompts {

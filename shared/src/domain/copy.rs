@@ -93,7 +93,8 @@ pub struct Copy {
     /// The run that holds it or held it last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
-    /// The step that its worker is in: `detection` or `grading`. Verification is code, over in milliseconds.
+    /// The step that its worker is in, or will begin with: `detection` or `grading`. Verification is code, over in
+    /// milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
     /// How many times it was leased in its run: bounds the model calls, and fences a late worker.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::{AccountId, AssignmentId, CopyId, RunId};
-use super::quota::Period;
+use super::quota::{Period, seems_scanned};
 use super::time::UnixMillis;
 
 /// Copies in one run, at most.
@@ -44,6 +44,19 @@ pub struct Estimate {
     pub tokens: u64,
 }
 
+impl Estimate {
+    /// The phase that a worker most likely begins with: a scan is first transcribed, a typed copy is graded within
+    /// milliseconds.
+    #[must_use]
+    pub const fn first_phase(&self) -> &'static str {
+        if seems_scanned(self.tokens) {
+            "detection"
+        } else {
+            "grading"
+        }
+    }
+}
+
 /// State of a reservation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -68,7 +81,8 @@ impl ReservationState {
     }
 }
 
-/// The money of one run. `amount = used + left`, and `open` counts the copies that are not resolved.
+/// The money of one run. `amount = used + left`, of what is left some is `free` and the rest held by copies that are
+/// not resolved (and, until it is paid for, by the warm-up); `open` counts those copies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reservation {
     /// The run that it pays for.
@@ -83,8 +97,12 @@ pub struct Reservation {
     pub used: u64,
     /// Neither charged nor given back. Unit: tokens.
     pub left: u64,
-    /// Paid to the provider but not charged to the teacher: second calls after a crash, failed copies.
+    /// The part of `left` that the resolved copies and the warm-up held and did not use: other copies may take it.
     /// Unit: tokens.
+    #[serde(default)]
+    pub free: u64,
+    /// Paid to the provider but not charged to the teacher: second calls after a crash, failed copies. What is
+    /// found after the run is resolved is in the ledger's lines alone. Unit: tokens.
     #[serde(default)]
     pub waste: u64,
     /// Copies in the run.
@@ -148,10 +166,10 @@ impl Reservation {
             .saturating_sub(self.failed)
     }
 
-    /// `amount = used + left`.
+    /// `amount = used + left`, and `free` is a part of `left`.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.used.checked_add(self.left) == Some(self.amount)
+        self.used.checked_add(self.left) == Some(self.amount) && self.free <= self.left
     }
 }
 

@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use super::idempotency::Kind;
 use crate::domain::ids::{AccountId, AssignmentId, CopyId, OutboxId, RunId};
 use crate::domain::quota::Period;
+use crate::domain::run::Address;
 use crate::domain::time::UnixMillis;
 
 /// Outbox partitions: enough that one account's fan-out does not wait for another's.
@@ -121,10 +122,10 @@ pub(super) fn counter(owner: AccountId, period: &Period) -> Key {
     }
 }
 
-pub(super) fn reservation(owner: AccountId, period: &Period, run: RunId) -> Key {
+pub(super) fn reservation(address: &Address) -> Key {
     Key {
-        pk: ledger(owner, period),
-        sk: format!("RES#{run}"),
+        pk: ledger(address.account, &address.period),
+        sk: format!("RES#{}", address.run),
     }
 }
 

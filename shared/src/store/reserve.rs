@@ -4,7 +4,7 @@
 //! The copies themselves are claimed by the run's preparation (`claim.rs`), because a transaction holds 100
 //! items and a run 500 copies; the reservation is for all of them from the first moment.
 
-use super::entries::{Operation, line};
+use super::entries::{Operation, write_line};
 use super::expression::{Change, Item, Writes, n, s, values};
 use super::idempotency::{Idempotency, Kind, remember, repeated};
 use super::keys;
@@ -85,14 +85,9 @@ impl Store {
         let asked = (run.account, Kind::Run);
         let idempotency = remember(writes, asked, request.idempotency, run.run, run.created_at);
         let operation = Operation::Reserve(run.run);
-        let reservation = writes.create(
-            &keys::reservation(run.account, &run.period, run.run),
-            reservation(request, amount)?,
-        );
-        writes.create(
-            &keys::entry(run.account, &run.period, &operation.to_string()),
-            line(Entry::Reserve { tokens: amount }, run.created_at, &operation)?,
-        );
+        let reservation = writes.create(&keys::reservation(&run.address()), reservation(request, amount)?);
+        let entry = Entry::Reserve { tokens: amount };
+        write_line(writes, &run.address(), &operation, entry, run.created_at)?;
         let counter = writes.change(Change {
             key: keys::counter(run.account, &run.period),
             change: "SET #remaining = #remaining - :amount, #reserved = #reserved + :amount",
@@ -130,6 +125,7 @@ fn reservation(request: &Reserve<'_>, amount: u64) -> Result<Item, Failure> {
             amount,
             used: 0,
             left: amount,
+            free: 0,
             waste: 0,
             total,
             open: total,

@@ -10,6 +10,7 @@ mod key;
 mod killed;
 mod lists;
 mod measured;
+mod near_limit;
 mod provider_faults;
 mod redelivery;
 mod refusals;

@@ -368,17 +368,11 @@ async fn a_copy_that_needs_more_asks_before_anything_is_sent(emulator: Emulator)
     let copies = world.copies(1).await;
     let address = world.started(&copies, 5_000).await;
     let mut copy = world.taken(&address, copies[0], "a").await;
-    let extend = async |copy: &_, more| {
-        world
-            .store
-            .extend(&address, copy, more, world.now())
-            .await
-            .unwrap()
-    };
+    let extend = async |copy: &_, tokens| world.extend(&address, copy, tokens).await;
     assert_eq!(extend(&copy, GRANTED).await, Extended::QuotaExceeded);
-    assert_eq!(extend(&copy, 20_000).await, Extended::To(25_000));
+    assert_eq!(extend(&copy, 25_000).await, Extended::To(25_000));
     assert_eq!(
-        extend(&copy, 20_000).await,
+        extend(&copy, 25_000).await,
         Extended::To(25_000),
         "asking again takes hold once"
     );
