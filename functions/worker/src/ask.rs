@@ -88,7 +88,7 @@ impl<M: Model> Asking<'_, M> {
 
     /// Shows the teacher which step the copy is in.
     pub(crate) async fn show(&mut self, phase: Phase) -> Result<(), Trouble> {
-        let phase = name(phase);
+        let phase = phase.name();
         if self.copy.phase.as_deref() == Some(phase) {
             return Ok(());
         }

@@ -4,11 +4,11 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, Select};
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use super::expression::{Change, Item, Writes, s, values};
+use super::expression::{Item, Writes, s, values};
 use super::idempotency::{Idempotency, Kind, remember, repeated};
 use super::keys;
 use super::pages::{Range, item, read};
-use super::transact::{Changed, Committed, backoff};
+use super::transact::{Committed, backoff};
 use super::{Store, failed, unreadable};
 use crate::domain::copy::Copy;
 use crate::domain::failure::{Failure, Internal};

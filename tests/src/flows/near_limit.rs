@@ -42,6 +42,7 @@ async fn a_copy_near_the_limit_waits_for_what_its_neighbour_leaves() {
         copies: &estimates,
         granted_tokens,
         idempotency: None,
+        starting: None,
         expires_at: now.plus_seconds(3_600),
     };
     let (reserved, pending) = world.store.reserve(&reserve).await.unwrap();
