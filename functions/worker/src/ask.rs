@@ -219,7 +219,7 @@ impl<M: Model> Asking<'_, M> {
         let missed = phase == Phase::Grading && usage.prompt_tokens() > 0 && usage.cache_read_tokens == 0;
         self.emit(
             Metrics::of("worker")
-                .by("phase", name(phase))
+                .by("phase", phase.name())
                 .value("Calls", Unit::Count, u64::from(attempts))
                 .value("UnknownCalls", Unit::Count, u64::from(unknown_calls))
                 .value("ChargedTokens", Unit::Count, usage.charged_tokens())
@@ -235,7 +235,7 @@ impl<M: Model> Asking<'_, M> {
     /// Measures a phase that is done, with its calls and without.
     pub(crate) fn took(&self, phase: Phase, started: i64) {
         let elapsed = self.doors.clock.now_millis() - started;
-        self.emit(Metrics::of("worker").by("phase", name(phase)).value(
+        self.emit(Metrics::of("worker").by("phase", phase.name()).value(
             "PhaseMilliseconds",
             Unit::Milliseconds,
             u64::try_from(elapsed).unwrap_or(0),
@@ -251,7 +251,7 @@ impl<M: Model> Asking<'_, M> {
     fn count(&mut self, phase: Phase, kept: &Kept) -> Result<(), Failure> {
         let rates = self.doors.rates(kept.usage.prompt_tokens())?;
         let line = Spent {
-            phase: name(phase).to_owned(),
+            phase: phase.name().to_owned(),
             model: self.doors.model.clone(),
             usage: kept.usage,
             cost: cost(&kept.usage, &rates),
@@ -288,15 +288,6 @@ impl<M: Model> Asking<'_, M> {
             seconds: asked.clamp(1, WAIT_SECONDS_MAX),
             failure: reason,
         }
-    }
-}
-
-/// The step's name in metrics, costs and the copy's progress.
-pub(crate) const fn name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Detection => "detection",
-        Phase::Grading => "grading",
-        Phase::Verification => "verification",
     }
 }
 

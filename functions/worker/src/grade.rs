@@ -2,13 +2,14 @@
 
 use sha2::{Digest, Sha256};
 use shared::domain::copy::{Lease, ResultSummary};
-use shared::domain::failure::{CopyFailure, Failure};
+use shared::domain::failure::{CopyFailure, Failure, Internal};
 use shared::domain::ids::CopyId;
 use shared::domain::mark::Rounding;
 use shared::domain::run::{Address, ReservationState};
 use shared::grading::detect::{Pupil, Roster, detect};
 use shared::grading::prompt;
 use shared::grading::reply;
+use shared::grading::result::Provenance;
 use shared::grading::verify::{Verified, verify};
 use shared::grading::{CopyCode, MaskedCopy, Phase, Prompt, Redaction, tokens_max};
 use shared::llm::Model;
@@ -20,7 +21,7 @@ use crate::ask::{Asking, Trouble};
 use crate::end::{Ending, Outcome};
 use crate::prepare::Brief;
 use crate::read::{Pages, read};
-use crate::result::{self, Provenance};
+use crate::result;
 use crate::{Doors, Next};
 
 /// Lambda ends a worker after this, whatever its lease says. Unit: seconds.
@@ -169,13 +170,13 @@ async fn publish<M: Model>(
     let doors = asking.doors;
     let pupil = pupil.or_else(|| asking.copy.pupil.clone());
     let provenance = Provenance {
-        provider: doors.provider.as_str(),
-        model: &doors.model,
-        answered_by: &asking.models,
-        request_ids: &asking.request_ids,
+        provider: doors.provider.as_str().to_owned(),
+        model: doors.model.clone(),
+        answered_by: asking.models.clone(),
+        request_ids: asking.request_ids.clone(),
         prompt_version: prompt::prompt_version(),
         rubric_version: brief.rubric_version,
-        pdf: &pages.origin,
+        pdf: Some(pages.origin.clone()),
     };
     let document = result::document(
         asking,
@@ -183,13 +184,12 @@ async fn publish<M: Model>(
         &pages.texts,
         &verified,
         pupil.as_deref(),
-        &provenance,
+        provenance,
     );
+    let bytes = serde_json::to_vec(&document)
+        .map_err(|error| Failure::Internal(Internal::new(format!("result: {error}"))))?;
     let key = result_key(asking.address, asking.copy.copy, asking.copy.epoch);
-    doors
-        .objects
-        .put(&key, "application/json", document.to_string().into_bytes())
-        .await?;
+    doors.objects.put(&key, "application/json", bytes).await?;
     let total = verified.total();
     Ok(Box::new(Charge {
         result: key,

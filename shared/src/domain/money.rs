@@ -11,6 +11,7 @@ const fn is_zero(number: &u64) -> bool {
 /// What one model call used, as five disjoint counts (providers that report overlapping counters are
 /// normalised in `llm`). Unit: tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct Usage {
     /// Input neither read from nor written to a cache.
     #[serde(default, skip_serializing_if = "is_zero")]

@@ -115,9 +115,12 @@ pub struct Reservation {
     /// Copies that failed for good.
     #[serde(default)]
     pub failed: u32,
-    /// The teacher asked to stop.
+    /// No more copies are taken: the teacher asked to stop, or its time was over.
     #[serde(default)]
     pub stop: bool,
+    /// Its time was over before it was finished, or stopped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expired: bool,
     /// When the run was accepted.
     pub created_at: UnixMillis,
     /// When what is left of it is voided.
@@ -126,14 +129,17 @@ pub struct Reservation {
 
 /// What a teacher sees of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum RunState {
     /// Copies are being graded.
     Running,
-    /// Asked to stop; the copies in hand are finishing.
+    /// No more copies are taken; those in hand are finishing.
     Stopping,
     /// Stopped by the teacher; what was not used is back.
     Stopped,
+    /// Its time was over: copies that nobody had graded failed, and what was not used is back.
+    Expired,
     /// Every copy is graded or failed.
     Done,
 }
@@ -142,11 +148,12 @@ impl Reservation {
     /// The run's state, derived from its money.
     #[must_use]
     pub const fn run_state(&self) -> RunState {
-        match (self.state, self.stop) {
-            (ReservationState::Pending, false) => RunState::Running,
-            (ReservationState::Pending, true) => RunState::Stopping,
-            (ReservationState::Posted | ReservationState::Void, true) => RunState::Stopped,
-            (ReservationState::Posted | ReservationState::Void, false) => RunState::Done,
+        match self.state {
+            ReservationState::Pending if self.stop => RunState::Stopping,
+            ReservationState::Pending => RunState::Running,
+            ReservationState::Posted | ReservationState::Void if self.expired => RunState::Expired,
+            ReservationState::Posted | ReservationState::Void if self.stop => RunState::Stopped,
+            ReservationState::Posted | ReservationState::Void => RunState::Done,
         }
     }
 
@@ -173,8 +180,9 @@ pub enum Reserved {
     Accepted(RunId),
     /// Accepted before, under the same idempotency key and body.
     Repeated(RunId),
-    /// The key was used with another body.
-    KeyReused,
+    /// Another run was accepted since the copies were looked at: nothing is changed, and they are to be looked at
+    /// again.
+    Overtaken,
     /// It does not fit: what the counter holds, unchanged.
     Refused(super::quota::Counter),
 }

@@ -4,16 +4,16 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, Select};
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use super::assignments::Created;
-use super::expression::{Change, Item, n, s, values};
+use super::expression::{Change, Item, Writes, s, values};
+use super::idempotency::{Idempotency, Kind, remember, repeated};
 use super::keys;
-use super::pages::{Cursor, Page, Range, item, read};
-use super::reserve::IDEMPOTENCY_SECONDS;
-use super::transact::{Changed, backoff};
-use super::{Store, failed};
+use super::pages::{Range, item, read};
+use super::transact::{Changed, Committed, backoff};
+use super::{Store, failed, unreadable};
 use crate::domain::copy::Copy;
 use crate::domain::failure::{Failure, Internal};
 use crate::domain::ids::{AccountId, AssignmentId, CopyId};
+use crate::domain::page::{Page, Paging};
 use crate::domain::time::UnixMillis;
 
 const GET_BATCH: usize = 100;
@@ -28,32 +28,15 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the table is.
     pub async fn copy(&self, assignment: AssignmentId, copy: CopyId) -> Result<Option<Copy>, Failure> {
-        self.get(&keys::copy(assignment, copy), true)
-            .await?
-            .map(|found| read("copy", found))
-            .transpose()
+        self.find("copy", &keys::copy(assignment, copy)).await
     }
 
     /// The copies of an assignment, oldest first.
     ///
     /// # Errors
     /// `Unavailable` when the table is; `Invalid` for a made-up cursor.
-    pub async fn copies(
-        &self,
-        assignment: AssignmentId,
-        cursor: Option<&Cursor>,
-        limit: u16,
-    ) -> Result<Page<Copy>, Failure> {
-        let page = self.page(&copies_of(assignment, false), cursor, limit).await?;
-        let items = page
-            .items
-            .into_iter()
-            .map(|found| read("copy", found))
-            .collect::<Result<_, _>>()?;
-        Ok(Page {
-            items,
-            cursor: page.cursor,
-        })
+    pub async fn copies(&self, assignment: AssignmentId, paging: &Paging) -> Result<Page<Copy>, Failure> {
+        self.list("copy", &copies_of(assignment, false), paging).await
     }
 
     /// Every copy of an assignment, as they are now.
@@ -89,7 +72,7 @@ impl Store {
                     .set_keys(Some(std::mem::take(&mut keys)))
                     .consistent_read(true)
                     .build()
-                    .map_err(|error| super::unreadable("keys", error))?;
+                    .map_err(|error| unreadable("keys", error))?;
                 let found = self
                     .dynamo
                     .batch_get_item()
@@ -153,41 +136,25 @@ impl Store {
         Ok(count)
     }
 
-    /// When the request with this idempotency key was first made, and so under which ids its copies are:
-    /// now, if it is new. `KeyReused` when its body was another.
+    /// When the request with this idempotency key was first made, and so under which ids its copies are: now, if
+    /// it is new.
     ///
     /// # Errors
-    /// `Unavailable` when the table is.
+    /// `Conflict` when the key was used for another request; `Unavailable` when the table is.
     pub async fn slots_requested_at(
         &self,
         owner: AccountId,
-        idempotency: (&str, &str),
+        idempotency: Idempotency<'_>,
         now: UnixMillis,
-    ) -> Result<Created<UnixMillis>, Failure> {
-        let (key, body) = idempotency;
-        let record = Change {
-            key: keys::idempotency(owner, "copies", key),
-            change: "SET #body = :body, #at = :at, #ttl = :ttl",
-            condition: "attribute_not_exists(pk)",
-            values: values([
-                (":body", s(body)),
-                (":at", n(now.get())),
-                (":ttl", n(now.plus_seconds(IDEMPOTENCY_SECONDS).get() / 1000)),
-            ]),
-        };
-        let known = match self.change_one("slots", record).await? {
-            Changed::Yes(_) => return Ok(Created::New(now)),
-            Changed::No(known) => known.unwrap_or_default(),
-        };
-        let same = known
-            .get("body")
-            .and_then(|known| known.as_s().ok())
-            .is_some_and(|known| known == body);
-        let at = known.get("at").and_then(|at| at.as_n().ok()?.parse().ok());
-        match (same, at) {
-            (true, Some(at)) => Ok(Created::Repeated(UnixMillis::new(at))),
-            (true, None) => Err(super::unreadable("idempotency record", "no moment")),
-            (false, _) => Ok(Created::KeyReused),
+    ) -> Result<UnixMillis, Failure> {
+        let (asked, idempotency) = ((owner, Kind::Copies), Some(idempotency));
+        let mut writes = Writes::new(&self.table);
+        let place = remember(&mut writes, asked, idempotency, now.get(), now);
+        match self.commit("slots", writes).await? {
+            Committed::Yes => Ok(now),
+            Committed::No(refusal) => repeated(&refusal, place, idempotency)?
+                .map(UnixMillis::new)
+                .ok_or_else(|| unreadable("idempotency record", "it is not there")),
         }
     }
 

@@ -4,17 +4,18 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
-use super::assignments::Created;
 use super::expression::{Change, Item, n, values};
+use super::idempotency::{Idempotency, Kind};
 use super::keys;
-use super::pages::{Cursor, Page, Range, attribute, read};
+use super::pages::{Range, attribute, read};
 use super::transact::Changed;
 use super::{Store, unreadable};
 use crate::domain::copy::{Copy, EPOCHS_MAX};
-use crate::domain::failure::Failure;
+use crate::domain::failure::{Failure, Internal};
 use crate::domain::ids::{AccountId, AssignmentId, RunId};
 use crate::domain::money::{Spent, add_spent};
-use crate::domain::run::{Address, COPIES_MAX, Estimate, Run};
+use crate::domain::page::{Page, Paging};
+use crate::domain::run::{Address, COPIES_MAX, Estimate, Reservation, Run};
 use crate::domain::time::UnixMillis;
 
 /// A run as stored: what was asked, how its preparation stands, and, at its end, what it cost.
@@ -104,65 +105,42 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the table is.
     pub async fn run(&self, assignment: AssignmentId, run: RunId) -> Result<Option<RunRecord>, Failure> {
-        self.get(&keys::run(assignment, run), true)
-            .await?
-            .map(|found| read("run", found))
-            .transpose()
+        self.find("run", &keys::run(assignment, run)).await
     }
 
     /// The runs of an assignment, newest first.
     ///
     /// # Errors
     /// `Unavailable` when the table is; `Invalid` for a made-up cursor.
-    pub async fn runs(
-        &self,
-        assignment: AssignmentId,
-        cursor: Option<&Cursor>,
-        limit: u16,
-    ) -> Result<Page<RunRecord>, Failure> {
+    pub async fn runs(&self, assignment: AssignmentId, paging: &Paging) -> Result<Page<RunRecord>, Failure> {
         let range = Range {
             partition: keys::group(assignment),
             prefix: "RUN#",
             newest_first: true,
             consistent: false,
         };
-        let page = self.page(&range, cursor, limit).await?;
-        let items = page
-            .items
-            .into_iter()
-            .map(|found| read("run", found))
-            .collect::<Result<_, _>>()?;
-        Ok(Page {
-            items,
-            cursor: page.cursor,
-        })
+        self.list("run", &range, paging).await
+    }
+
+    /// The money of a run that is there.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is; `Internal` for a run without reservation.
+    pub async fn reservation_of(&self, run: &Run) -> Result<Reservation, Failure> {
+        let found = self.reservation(&run.address()).await?;
+        found.ok_or_else(|| Failure::Internal(Internal::new("a run without reservation")))
     }
 
     /// The run that was accepted under an idempotency key, if the key was used.
     ///
     /// # Errors
-    /// `Unavailable` when the table is.
+    /// `Conflict` when the key was used for another request; `Unavailable` when the table is.
     pub async fn run_of_key(
         &self,
         account: AccountId,
-        idempotency: (&str, &str),
-    ) -> Result<Option<Created<RunId>>, Failure> {
-        let (key, body) = idempotency;
-        let Some(known) = self.get(&keys::idempotency(account, "run", key), true).await? else {
-            return Ok(None);
-        };
-        let text = |name: &str| {
-            known
-                .get(name)
-                .and_then(|value| value.as_s().ok())
-                .map(String::as_str)
-        };
-        if text("body") != Some(body) {
-            return Ok(Some(Created::KeyReused));
-        }
-        let run = text("id").and_then(|id| id.parse().ok());
-        run.map(|run| Some(Created::Repeated(run)))
-            .ok_or_else(|| unreadable("idempotency record", "no run"))
+        idempotency: Option<Idempotency<'_>>,
+    ) -> Result<Option<RunId>, Failure> {
+        self.made((account, Kind::Run), idempotency).await
     }
 
     /// The copies that a run was asked to grade, in order.

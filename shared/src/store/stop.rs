@@ -55,7 +55,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the table is; asking again goes on.
     pub async fn stop(&self, address: &Address, now: UnixMillis) -> Result<Option<Reservation>, Failure> {
-        if self.close(address).await? {
+        if self.close(address, false).await? {
             let waiting = self.unheld(address, now).await?;
             self.give_back(address, &waiting, now).await?;
         }
@@ -67,7 +67,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the table is; asking again goes on.
     pub async fn expire(&self, address: &Address, now: UnixMillis) -> Result<Option<Reservation>, Failure> {
-        if self.close(address).await? {
+        if self.close(address, true).await? {
             for copy in self.unheld(address, now).await? {
                 match copy {
                     Unresolved::Claimed(copy) => {
@@ -122,14 +122,16 @@ impl Store {
         }
     }
 
-    /// From here on, no copy is claimed for the run. `false` when it is resolved already.
-    async fn close(&self, address: &Address) -> Result<bool, Failure> {
+    /// From here on, no copy is claimed for the run; the first to close it says whether its time was over. `false`
+    /// when it is resolved already.
+    async fn close(&self, address: &Address, expired: bool) -> Result<bool, Failure> {
         let close = Change {
             key: keys::reservation(address),
-            change: "SET #stop = :yes",
+            change: "SET #stop = :yes, #expired = if_not_exists(#expired, :expired)",
             condition: "#state = :pending",
             values: values([
                 (":yes", AttributeValue::Bool(true)),
+                (":expired", AttributeValue::Bool(expired)),
                 (":pending", s(ReservationState::Pending.name())),
             ]),
         };

@@ -17,6 +17,7 @@ mod refusals;
 mod replaced;
 mod scans;
 mod session;
+mod starting;
 mod teacher;
 mod upload;
 mod work;

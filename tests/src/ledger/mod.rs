@@ -17,6 +17,7 @@ mod preparation;
 mod races;
 mod rules;
 mod slack;
+mod starting;
 mod sweep;
 mod world;
 

@@ -122,6 +122,7 @@ impl World {
             copies: &copies,
             granted_tokens: self.granted,
             idempotency,
+            starting: None,
             expires_at: self.now().plus_seconds(RUN_SECONDS),
         };
         self.store.reserve(&reserve).await.map(|(outcome, _)| outcome)

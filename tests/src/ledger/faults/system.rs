@@ -171,6 +171,7 @@ impl System {
             copies: &copies,
             granted_tokens: GRANTED,
             idempotency: Some(("key", "body")),
+            starting: None,
             expires_at: self.world.now().plus_seconds(RUN_SECONDS),
         };
         let (outcome, pending) = self.world.store.reserve(&reserve).await?;
