@@ -170,9 +170,9 @@ impl Write {
         }
         let change = self.body["UpdateExpression"].as_str().unwrap_or_default();
         match self.operation.as_str() {
-            "TransactWriteItems" if any("OUTBOX#") => "copy: claim",
-            // A reservation and a copy, no line: the counter did not move.
-            "TransactWriteItems" if any("RES#") && keys.len() == 2 => "copy: hold more tokens",
+            // A reservation and a copy, no line: the counter did not move. A claim has messages beside them.
+            "TransactWriteItems" if keys.len() == 2 => "copy: hold more tokens",
+            "TransactWriteItems" => "copy: claim",
             "PutItem" => "copy: upload slot",
             "DeleteItem" => "run: message sent",
             _ if change.contains("prepare_epoch") => "run: lease of the preparation",
