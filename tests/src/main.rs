@@ -27,3 +27,5 @@ mod pdf_samples;
 mod template;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod wire;

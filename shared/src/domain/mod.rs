@@ -9,6 +9,7 @@ pub mod ids;
 pub mod mail;
 pub mod mark;
 pub mod money;
+pub mod page;
 pub mod plan;
 pub mod quota;
 pub mod rubric;
@@ -27,4 +28,15 @@ pub enum Language {
     Fr,
     /// English.
     En,
+}
+
+/// The pages of a scan whose name zone is painted over before a model sees them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NamedPages {
+    /// The first: on the others an answer may begin at the very top, and would be lost unseen.
+    #[default]
+    First,
+    /// Every page: for sheets that each begin with the pupil's name.
+    Every,
 }

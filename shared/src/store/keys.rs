@@ -3,7 +3,7 @@
 //! | partition | sort | what |
 //! |---|---|---|
 //! | `A#account` | `ASSIGNMENT#id`, `IDEMPOTENCY#kind#key`, `BILLING`, `LETTER#key` | what belongs to an account: a lookup starts from the caller, so someone else's id is simply not there |
-//! | `G#assignment` | `RUBRIC#version`, `COPY#id`, `RUN#id`, `MANIFEST#run` | what belongs to an assignment |
+//! | `G#assignment` | `RUBRIC#version`, `COPY#id`, `RUN#id`, `MANIFEST#run`, `STARTING` | what belongs to an assignment |
 //! | `L#account#period` | `COUNTER`, `RES#run`, `ENTRY#operation` | one ledger |
 //! | `CUSTOMER#id`, `EVENT#id` | the same | whose a Stripe customer is; an event whose effect is written |
 //! | `OUTBOX#shard` | `millis#id` | messages not yet sent |
@@ -14,12 +14,14 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
 
+use super::idempotency::Kind;
 use crate::domain::ids::{AccountId, AssignmentId, CopyId, OutboxId, RunId};
 use crate::domain::quota::Period;
+use crate::domain::run::Address;
 use crate::domain::time::UnixMillis;
 
 /// Outbox partitions: enough that one account's fan-out does not wait for another's.
-pub(super) const OUTBOX_SHARDS: u8 = 8;
+pub const OUTBOX_SHARDS: u8 = 8;
 /// The index of what is not finished, and its partitions.
 pub(super) const PENDING_INDEX: &str = "pending";
 pub(super) const PENDING_PARTITION: &str = "RES";
@@ -96,10 +98,10 @@ pub(super) fn assignment(owner: AccountId, id: AssignmentId) -> Key {
 }
 
 /// `key` is a digest: what a caller sends never becomes a part of a key.
-pub(super) fn idempotency(owner: AccountId, kind: &str, digest: &str) -> Key {
+pub(super) fn idempotency(owner: AccountId, kind: Kind, digest: &str) -> Key {
     Key {
         pk: account(owner),
-        sk: format!("IDEMPOTENCY#{kind}#{digest}"),
+        sk: format!("IDEMPOTENCY#{}#{digest}", kind.name()),
     }
 }
 
@@ -131,6 +133,13 @@ pub(super) fn manifest(assignment: AssignmentId, id: RunId) -> Key {
     }
 }
 
+pub(super) fn starting(assignment: AssignmentId) -> Key {
+    Key {
+        pk: group(assignment),
+        sk: "STARTING".to_owned(),
+    }
+}
+
 pub(super) fn counter(owner: AccountId, period: &Period) -> Key {
     Key {
         pk: ledger(owner, period),
@@ -138,10 +147,10 @@ pub(super) fn counter(owner: AccountId, period: &Period) -> Key {
     }
 }
 
-pub(super) fn reservation(owner: AccountId, period: &Period, run: RunId) -> Key {
+pub(super) fn reservation(address: &Address) -> Key {
     Key {
-        pk: ledger(owner, period),
-        sk: format!("RES#{run}"),
+        pk: ledger(address.account, &address.period),
+        sk: format!("RES#{}", address.run),
     }
 }
 

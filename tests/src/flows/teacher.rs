@@ -97,19 +97,57 @@ impl<'w> Teacher<'w> {
         }
     }
 
+    /// Sends what must be refused, and reads why in both languages; the problem in French.
+    pub(super) async fn refused(
+        &self,
+        (method, path): (&str, &str),
+        body: &[u8],
+        (status, code): (u16, &str),
+    ) -> Value {
+        let french = self.send(method, path, body.to_vec()).await;
+        let english = self.english().send(method, path, body.to_vec()).await;
+        let (french, english) = (french.problem(status, code), english.problem(status, code));
+        assert_ne!(french["detail"], english["detail"], "{method} {path}");
+        for detail in [&french["detail"], &english["detail"]] {
+            assert!(
+                detail.as_str().unwrap().ends_with('.'),
+                "{method} {path}: {detail} is no sentence"
+            );
+        }
+        french
+    }
+
+    /// The same for a POST.
+    pub(super) async fn post_refused(&self, path: &str, body: &Value, why: (u16, &str)) -> Value {
+        self.refused(("POST", path), body.to_string().as_bytes(), why)
+            .await
+    }
+
     /// A new assignment, without a barème.
     pub(super) async fn assignment(&self) -> String {
+        self.assignment_with(&json!({})).await
+    }
+
+    async fn assignment_with(&self, settings: &Value) -> String {
         let sample = sample_json("histoire/assignment.json");
-        let body = json!({
+        let mut body = json!({
             "title": sample["title"], "subject": sample["subject"], "level": sample["level"],
             "language": "fr", "roster": sample["roster"],
         });
+        for (name, value) in settings.as_object().unwrap() {
+            body[name] = value.clone();
+        }
         text(&self.post("/api/assignments", &body).await.ok(), "id")
     }
 
     /// A new assignment with the barème of the history samples.
     pub(super) async fn exam(&self) -> String {
-        let assignment = self.assignment().await;
+        self.exam_with(&json!({})).await
+    }
+
+    /// The same with these settings.
+    pub(super) async fn exam_with(&self, settings: &Value) -> String {
+        let assignment = self.assignment_with(settings).await;
         let path = format!("/api/assignments/{assignment}/rubrics");
         self.post(&path, &sample_json("histoire/rubric.json")).await.ok();
         assignment

@@ -14,7 +14,11 @@ mod faults;
 mod histories;
 mod periods;
 mod preparation;
+mod races;
 mod rules;
+mod slack;
+mod starting;
+mod sweep;
 mod world;
 
 /// One test a case and emulator: `on_both!(case_name)` runs `async fn case_name(emulator)` on each.

@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use shared::domain::copy::{CopyState, EPOCHS_MAX, Lease, Resolution};
-use shared::domain::failure::CopyFailure;
+use shared::domain::failure::{Conflict, CopyFailure, Failure};
 use shared::domain::run::{COPIES_MAX, Message, PREFIX_RESERVE_TOKENS, ReservationState, Reserved, RunState};
 use shared::store::Extended;
 
@@ -60,14 +60,7 @@ async fn a_run_that_does_not_fit_changes_nothing(emulator: Emulator) {
     };
     assert_eq!((counter.remaining, counter.reserved), (GRANTED, 0));
     assert_eq!(world.store.reservation(&run.address()).await.unwrap(), None);
-    assert!(
-        world
-            .store
-            .unsent(world.now().plus_seconds(1))
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(world.unsent(world.now().plus_seconds(1)).await.is_empty());
     world.check(&[]).await;
 }
 
@@ -83,7 +76,8 @@ async fn a_repeated_request_reserves_once_and_another_body_is_told(emulator: Emu
     };
     assert_eq!(reserve(&first, "body").await, Reserved::Accepted(first.run));
     assert_eq!(reserve(&second, "body").await, Reserved::Repeated(first.run));
-    assert_eq!(reserve(&second, "another body").await, Reserved::KeyReused);
+    let reused = world.reserve_keyed(&second, &copies, 1_000, Some(("key", "another body")));
+    assert_eq!(reused.await, Err(Failure::Conflict(Conflict::KeyReused)));
     assert_eq!(world.counter().await.reserved, 1_000 + PREFIX_RESERVE_TOKENS);
     world.check(&[first.address(), second.address()]).await;
 }
@@ -274,8 +268,8 @@ async fn a_run_that_ran_out_of_time_fails_its_copies_visibly(emulator: Emulator)
     world.settle(&address, &held, 1_000).await;
     let ended = world.store.expire(&address, world.now()).await.unwrap().unwrap();
     assert_eq!(
-        (ended.state, ended.graded, ended.failed),
-        (ReservationState::Posted, 1, 2)
+        (ended.run_state(), ended.graded, ended.failed),
+        (RunState::Expired, 1, 2)
     );
     assert_eq!(world.copy(copies[0]).await.failure.unwrap().code(), "expired");
     world.check(&[address]).await;
@@ -317,7 +311,7 @@ async fn a_crash_after_the_reservation_leaves_its_message_in_the_outbox(emulator
     let run = world.run();
     world.reserve_run(&run, &copies, 1_000).await.unwrap();
     let later = world.now().plus_seconds(60);
-    let unsent = world.store.unsent(later).await.unwrap();
+    let unsent = world.unsent(later).await;
     let messages: Vec<_> = unsent.iter().flat_map(|it| it.messages()).collect();
     assert_eq!(messages, [Message::Prepare(run.address())]);
     world
@@ -334,15 +328,15 @@ async fn a_crash_after_the_reservation_leaves_its_message_in_the_outbox(emulator
         .unwrap();
     assert!(again.is_empty(), "a second preparation claims nothing twice");
     let waiting: usize = world
-        .store
         .unsent(later)
         .await
-        .unwrap()
         .iter()
         .map(|it| it.messages().len())
         .sum();
     assert_eq!(waiting, 1 + 12, "I4: what was not sent is still to be sent");
-    assert_eq!(world.store.pending_runs(10).await.unwrap(), [run.address()]);
+    let pending = world.store.pending_runs(10).await.unwrap();
+    let (found, _) = world.store.pending_run(&pending[0]).await.unwrap().unwrap();
+    assert_eq!((pending.len(), found), (1, run.address()));
     world.check(&[run.address()]).await;
 }
 
@@ -374,17 +368,11 @@ async fn a_copy_that_needs_more_asks_before_anything_is_sent(emulator: Emulator)
     let copies = world.copies(1).await;
     let address = world.started(&copies, 5_000).await;
     let mut copy = world.taken(&address, copies[0], "a").await;
-    let extend = async |copy: &_, more| {
-        world
-            .store
-            .extend(&address, copy, more, world.now())
-            .await
-            .unwrap()
-    };
+    let extend = async |copy: &_, tokens| world.extend(&address, copy, tokens).await;
     assert_eq!(extend(&copy, GRANTED).await, Extended::QuotaExceeded);
-    assert_eq!(extend(&copy, 20_000).await, Extended::To(25_000));
+    assert_eq!(extend(&copy, 25_000).await, Extended::To(25_000));
     assert_eq!(
-        extend(&copy, 20_000).await,
+        extend(&copy, 25_000).await,
         Extended::To(25_000),
         "asking again takes hold once"
     );
