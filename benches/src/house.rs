@@ -30,6 +30,7 @@ use shared::llm::prices::Prices;
 use shared::llm::{Anthropic, Settings};
 use shared::pdf::Reader;
 use shared::store::{Clients, Objects, Queue, RunRecord, Store, copy_key};
+use shared::telemetry::Lines;
 use tokio::task::JoinSet;
 
 use crate::teacher::Teacher;
@@ -270,6 +271,7 @@ impl House {
             reader: Reader::new(),
             lease_seconds: LEASE_SECONDS,
             clock: self.clock.clone(),
+            metrics: Lines::Stdout,
         })
     }
 

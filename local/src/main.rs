@@ -14,11 +14,12 @@ const DEMO_TEACHER: &str = "019a0000-0000-7000-8000-000000000001";
 const USAGE: &str = "usage: local demo|dev|token|smoke
   demo   grade the sample copies, print marks and costs
   dev    run the whole system until Ctrl-C
-  token  print a session token of the demo teacher, good for fifteen minutes
+  token  print a session token of the demo teacher, or of the account named, good for fifteen minutes
   smoke  grade one tiny copy at the real provider: CORRIGEUSE_LIVE=1 ANTHROPIC_API_KEY=…";
 
 fn main() -> ExitCode {
-    let command = std::env::args().nth(1).unwrap_or_default();
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next().unwrap_or_default();
     let done = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
         .and_then(|runtime| match command.as_str() {
             "demo" => runtime.block_on(until_stopped(demo())),
             "dev" => runtime.block_on(until_stopped(dev())),
-            "token" => token(),
+            "token" => token(arguments.next().as_deref().unwrap_or(DEMO_TEACHER)),
             "smoke" => runtime
                 .block_on(local::smoke::live())
                 .map(|smoke| println!("{smoke}")),
@@ -107,11 +108,8 @@ fn announce(running: &Running) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn token() -> anyhow::Result<()> {
+fn token(account: &str) -> anyhow::Result<()> {
     let key = SessionKey::kept_in(&local::emulator::project_root().join(".local"))?;
-    println!(
-        "{}",
-        key.mint(DEMO_TEACHER.parse::<AccountId>()?, &Clock::system())?
-    );
+    println!("{}", key.mint(account.parse::<AccountId>()?, &Clock::system())?);
     Ok(())
 }

@@ -2,11 +2,17 @@
 //!
 //! Never a pupil's words, a name, a token or a body: lines carry ids, codes, counts and durations.
 
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
 use serde_json::{Map, Value, json};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 
 const NAMESPACE: &str = "LaCorrigeuse";
+
+/// The stage that this process belongs to: two stages of one account do not share an alarm.
+static STAGE: LazyLock<String> =
+    LazyLock::new(|| std::env::var("STAGE").unwrap_or_else(|_| "local".to_owned()));
 
 /// Starts logging at the levels of `RUST_LOG` (`info`, or `info,shared=debug`); `info` when it says nothing that
 /// can be read. A second call does nothing.
@@ -46,7 +52,10 @@ impl Unit {
 
 /// One line of metrics in CloudWatch's embedded metric format:
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
-/// Dimensions are few and bounded (function, phase, model); ids go beside them as plain properties.
+///
+/// Each name with each combination of dimensions is a metric that is paid for (0.30 dollars a month), so dimensions
+/// are few and bounded: function and stage, and for what a phase does also the phase. That makes some two dozen for
+/// the worker, and one for each name of the sweeper. Ids and failure codes go beside them as plain properties.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     dimensions: Map<String, Value>,
@@ -60,6 +69,7 @@ impl Metrics {
     pub fn of(function: &'static str) -> Self {
         let mut dimensions = Map::new();
         dimensions.insert("function".to_owned(), function.into());
+        dimensions.insert("stage".to_owned(), STAGE.as_str().into());
         Self {
             dimensions,
             properties: Map::new(),
@@ -116,12 +126,31 @@ impl Metrics {
     }
 
     /// Writes the line to stdout.
+    pub fn emit(&self, now_millis: i64) {
+        Lines::Stdout.write(self.line(now_millis));
+    }
+}
+
+/// Where lines of metrics go.
+#[derive(Debug, Clone)]
+pub enum Lines {
+    /// To stdout, from which CloudWatch reads them.
+    Stdout,
+    /// Into a list, for a test to look at.
+    Kept(Arc<Mutex<Vec<String>>>),
+}
+
+impl Lines {
+    /// Writes one line.
     #[expect(
         clippy::print_stdout,
         reason = "CloudWatch reads metrics from a function's stdout"
     )]
-    pub fn emit(&self, now_millis: i64) {
-        println!("{}", self.line(now_millis));
+    pub fn write(&self, line: String) {
+        match self {
+            Self::Stdout => println!("{line}"),
+            Self::Kept(lines) => lines.lock().unwrap_or_else(PoisonError::into_inner).push(line),
+        }
     }
 }
 
@@ -142,9 +171,9 @@ mod tests {
             line,
             json!({
                 "_aws": { "Timestamp": 1_763_596_800_000_i64, "CloudWatchMetrics": [{
-                    "Namespace": "LaCorrigeuse", "Dimensions": [["function", "phase"]],
+                    "Namespace": "LaCorrigeuse", "Dimensions": [["function", "phase", "stage"]],
                     "Metrics": [{ "Name": "CopyTokens", "Unit": "Count" }] }] },
-                "function": "worker", "phase": "grading", "run": "r1", "CopyTokens": 2150,
+                "function": "worker", "stage": "local", "phase": "grading", "run": "r1", "CopyTokens": 2150,
             })
         );
     }

@@ -67,6 +67,11 @@ async fn the_template_deploys_to_the_emulator_with_every_route() {
         .map(|(_, route)| route.properties["RouteKey"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(routes(&endpoint).await, keys);
+    assert_eq!(
+        delivers(&endpoint).await,
+        [true],
+        "one queue, whose messages reach the worker"
+    );
     ministack.stop().await.unwrap();
 }
 
@@ -163,6 +168,17 @@ async fn routes(endpoint: &str) -> BTreeSet<String> {
     routes
         .iter()
         .map(|route| route["routeKey"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Of each event source mapping, whether the emulator can count its concurrency: it compares a string with a number
+/// only when it delivers, and then never delivers.
+async fn delivers(endpoint: &str) -> Vec<bool> {
+    let text = get(&format!("{endpoint}/2015-03-31/event-source-mappings"), "lambda").await;
+    let list: Value = serde_json::from_str(&text).unwrap();
+    let mappings = list["EventSourceMappings"].as_array().unwrap().iter();
+    mappings
+        .map(|mapping| !mapping["ScalingConfig"]["MaximumConcurrency"].is_string())
         .collect()
 }
 

@@ -1,34 +1,18 @@
-//! The files of `events/` are events that the functions understand, and those of the HTTP doors are answered with
-//! the status in `events/expected.json`. `scripts/sam-local` runs the same files in Lambda's own image.
+//! The files of `events/` are events that the functions understand, and `events/expected.json` tells what each is
+//! answered: one story, in this order, of an assignment from its first request to its last. `flows::events` lives
+//! it; `scripts/sam-local --all` lives the same in Lambda's own image.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use aws_config::SdkConfig;
-use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
-use axum::body::Body;
 use local::emulator::project_root;
-use local::supervisor::SessionKey;
 use serde_json::Value;
-use shared::clock::Clock;
-use shared::domain::copy::{Copy, Lease, Resolution, ResultSummary};
-use shared::domain::failure::CopyFailure;
-use shared::domain::ids::{AccountId, CopyId};
-use shared::domain::quota::TierLimits;
-use shared::domain::run::{Address, Message};
-use shared::domain::time::UnixMillis;
-use shared::http::Sessions;
-use shared::store::{Charge, Clients, Objects, Store, copy_key, result_key};
-use tower::ServiceExt as _;
+use shared::domain::run::Message;
 
-use crate::emulators::Emulator;
+use crate::template::routes_of_the_template;
 
-const NOW_MILLIS: i64 = 1_795_176_000_000;
-const ACCOUNT: &str = "019a0000-0000-7000-8000-000000000001";
-const LEASE_SECONDS: i64 = 330;
-const ANSWER_BYTES_MAX: usize = 1 << 20;
-/// Enough of a PDF for a door that only looks at sizes.
-const PDF: &[u8] = b"%PDF-1.7\n";
+/// Functions that the gateway calls.
+const HTTP: [&str; 3] = ["assignments", "grade", "status"];
 
 #[test]
 fn every_function_has_an_event() {
@@ -44,7 +28,20 @@ fn every_function_has_an_event() {
 }
 
 #[test]
-fn every_route_has_an_event() {
+fn every_event_has_its_place_in_the_story() {
+    let told: Vec<String> = steps().iter().map(|step| name_of(step).to_owned()).collect();
+    let once: BTreeSet<String> = told.iter().cloned().collect();
+    assert_eq!(told.len(), once.len(), "an event is told twice");
+    let files: BTreeSet<String> = HTTP
+        .into_iter()
+        .chain(["worker", "sweeper"])
+        .flat_map(names)
+        .collect();
+    assert_eq!(once, files);
+}
+
+#[test]
+fn every_route_has_an_event_that_succeeds() {
     let contract = std::fs::read_to_string(project_root().join("openapi.json")).unwrap();
     let contract: Value = serde_json::from_str(&contract).unwrap();
     let routes: BTreeSet<String> = contract["paths"]
@@ -56,35 +53,65 @@ fn every_route_has_an_event() {
             methods.map(move |method| format!("{} {path}", method.to_uppercase()))
         })
         .collect();
-    let events: BTreeSet<String> = http_events()
+    let events: BTreeSet<String> = steps()
         .iter()
-        .map(|name| {
-            let event: Value = serde_json::from_str(&text_of(name)).unwrap();
-            event["routeKey"].as_str().unwrap().to_owned()
-        })
+        .filter(|step| step["status"].as_u64().is_some_and(|status| status < 300))
+        .map(|step| route_of(name_of(step)))
         .collect();
     assert_eq!(events, routes);
 }
 
 #[test]
-fn the_workers_events_carry_each_kind_of_message() {
-    let ids = ["account", "assignment", "run", "copy"].map(|id| (id, ACCOUNT.to_owned()));
+fn an_event_is_in_the_folder_of_the_function_that_its_route_leads_to() {
+    let routes = routes_of_the_template();
+    for name in HTTP.into_iter().flat_map(names) {
+        let route = route_of(&name);
+        let (method, path) = route.split_once(' ').unwrap();
+        let function = &routes[&(method.to_owned(), path.to_owned())];
+        assert!(name.starts_with(&format!("{function}/")), "{name}: {route}");
+    }
+}
+
+#[test]
+fn every_http_function_has_events_that_are_refused() {
+    for function in HTTP {
+        let refused: BTreeSet<u64> = steps()
+            .iter()
+            .filter(|step| name_of(step).starts_with(&format!("{function}/")))
+            .map(|step| step["status"].as_u64().unwrap())
+            .filter(|status| *status >= 400)
+            .collect();
+        for status in [401, 404] {
+            assert!(refused.contains(&status), "{function}: {refused:?}");
+        }
+        assert!(
+            refused.contains(&400) || refused.contains(&422),
+            "{function}: nothing broken in {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn the_workers_events_carry_each_kind_of_message_and_some_that_are_none() {
+    let ids = ["account", "assignment", "run", "copy", "broken"];
+    let ids = ids.map(|id| (id.to_owned(), "019a0000-0000-7000-8000-000000000001".to_owned()));
+    let ids = BTreeMap::from(ids);
     let kinds: BTreeSet<&str> = names("worker")
         .iter()
         .flat_map(|name| {
-            let text = filled(&text_of(name), &BTreeMap::from(ids.clone()));
-            serde_json::from_str::<aws_lambda_events::sqs::SqsEvent>(&text)
-                .unwrap()
-                .records
+            let event: aws_lambda_events::sqs::SqsEvent =
+                serde_json::from_str(&filled(&text_of(name), &ids)).unwrap();
+            event.records
         })
         .map(
-            |record| match serde_json::from_str(record.body.as_deref().unwrap()).unwrap() {
-                Message::Prepare(_) => "prepare",
-                Message::Grade { .. } => "grade",
+            |record| match serde_json::from_str(record.body.as_deref().unwrap()) {
+                Ok(Message::Prepare(_)) => "prepare",
+                Ok(Message::Grade { .. }) => "grade",
+                Err(_) => "poison",
             },
         )
         .collect();
-    assert_eq!(kinds, BTreeSet::from(["prepare", "grade"]));
+    assert_eq!(kinds, BTreeSet::from(["prepare", "grade", "poison"]));
 }
 
 #[test]
@@ -96,265 +123,38 @@ fn the_sweepers_event_is_a_tick_of_a_schedule() {
     }
 }
 
-/// One assignment's life, told by the events: made, filled, graded (by hand here: the worker has its own tests),
-/// read, stopped, retried.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_http_event_is_answered_with_its_status() {
-    let mut story = Story::new().await;
-    let made = story.tell("assignments/create-assignment").await;
-    story.know("assignment", &made["id"]);
-    story.tell("assignments/list-assignments").await;
-    story.tell("assignments/read-assignment").await;
-    story.tell("assignments/add-rubric").await;
-    story.tell("assignments/list-rubrics").await;
-    story.tell("assignments/read-rubric").await;
-    let slots = story.tell("assignments/request-slots").await;
-    let copies: Vec<CopyId> = slots["slots"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|slot| slot["copy"].as_str().unwrap().parse().unwrap())
-        .collect();
-    let [graded, failed, _waiting] = copies[..] else {
-        panic!("the event asks for three slots")
+/// The steps of the story: `event`, its `status` for an HTTP function, what its `answer` holds at least, what to
+/// `keep` of it for later placeholders, and which samples to `upload` with its slots.
+pub(crate) fn steps() -> Vec<Value> {
+    let text = std::fs::read_to_string(folder().join("expected.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// `<function>/<case>`.
+pub(crate) fn name_of(step: &Value) -> &str {
+    step["event"].as_str().unwrap()
+}
+
+pub(crate) fn text_of(name: &str) -> String {
+    std::fs::read_to_string(folder().join(format!("{name}.json"))).unwrap()
+}
+
+/// The event with its placeholders filled in.
+pub(crate) fn filled(text: &str, known: &BTreeMap<String, String>) -> String {
+    let fill = |text: String, (placeholder, value): (&String, &String)| {
+        text.replace(&format!("{{{{{placeholder}}}}}"), value)
     };
-    story.know("copy", &slots["slots"][0]["copy"]);
-    story.tell("assignments/list-copies").await;
-    story.upload(&copies).await;
-
-    let run = story.tell("grade/start-run").await;
-    story.know("run", &run["run"]);
-    let address = story.claim().await;
-    story.grade(&address, graded).await;
-    story.fail(&address, failed).await;
-    for name in [
-        "list-runs",
-        "read-run",
-        "list-run-copies",
-        "read-result",
-        "read-usage",
-    ] {
-        story.tell(&format!("status/{name}")).await;
-    }
-
-    story.tell("grade/stop-run").await;
-    story.tell("grade/retry-run").await;
-    assert_eq!(story.told, http_events());
+    let filled = known.iter().fold(text.to_owned(), fill);
+    assert!(
+        !filled.contains("{{"),
+        "a placeholder that nobody fills: {filled}"
+    );
+    filled
 }
 
-struct Story {
-    routers: BTreeMap<&'static str, axum::Router>,
-    store: Store,
-    objects: Objects,
-    expected: BTreeMap<String, u16>,
-    /// What the placeholders of the events stand for.
-    known: BTreeMap<&'static str, String>,
-    told: BTreeSet<String>,
-}
-
-impl Story {
-    async fn new() -> Self {
-        let emulator = Emulator::Ministack;
-        let config = emulator.config().await;
-        let table = emulator.table().await;
-        let queue = aws_sdk_sqs::Client::new(&config)
-            .create_queue()
-            .queue_name(&table)
-            .send()
-            .await
-            .unwrap();
-        create_bucket(&config, &table).await;
-
-        let clients = Clients::on(config);
-        let (store, objects) = (clients.store(&table), clients.objects(&table));
-        let signer = clients.upload_signer(&table);
-        let queue = clients.queue(queue.queue_url().unwrap());
-        let clock = Clock::fixed(NOW_MILLIS);
-        let limits = TierLimits::default();
-        let (sessions, token) = session(&clock);
-        let routers = BTreeMap::from([
-            ("assignments", {
-                let (store, sessions, clock) = (store.clone(), sessions.clone(), clock.clone());
-                assignments::router(assignments::Doors {
-                    store,
-                    signer,
-                    sessions,
-                    clock,
-                })
-                .0
-            }),
-            ("grade", {
-                let (store, objects) = (store.clone(), objects.clone());
-                let (sessions, clock) = (sessions.clone(), clock.clone());
-                grade::router(grade::Doors {
-                    store,
-                    objects,
-                    queue,
-                    limits,
-                    sessions,
-                    clock,
-                })
-                .0
-            }),
-            ("status", {
-                let (store, objects) = (store.clone(), objects.clone());
-                status::router(status::Doors {
-                    store,
-                    objects,
-                    limits,
-                    sessions,
-                    clock,
-                })
-                .0
-            }),
-        ]);
-        let expected = std::fs::read_to_string(folder().join("expected.json")).unwrap();
-        Self {
-            routers,
-            store,
-            objects,
-            expected: serde_json::from_str(&expected).unwrap(),
-            known: BTreeMap::from([("session", token), ("account", ACCOUNT.to_owned())]),
-            told: BTreeSet::new(),
-        }
-    }
-
-    fn know(&mut self, placeholder: &'static str, id: &Value) {
-        self.known.insert(placeholder, id.as_str().unwrap().to_owned());
-    }
-
-    /// Has the event's function answer it; the answer's body.
-    async fn tell(&mut self, name: &str) -> Value {
-        let function = name.split('/').next().unwrap();
-        let request = lambda_http::request::from_str(&filled(&text_of(name), &self.known)).unwrap();
-        let answer = self.routers[function]
-            .clone()
-            .oneshot(request.map(Body::new))
-            .await
-            .unwrap();
-        let status = answer.status().as_u16();
-        let body = axum::body::to_bytes(answer.into_body(), ANSWER_BYTES_MAX)
-            .await
-            .unwrap();
-        let body: Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(Some(&status), self.expected.get(name), "{name}: {body}");
-        self.told.insert(name.to_owned());
-        body
-    }
-
-    async fn upload(&self, copies: &[CopyId]) {
-        let assignment = self.known["assignment"].parse().unwrap();
-        for &copy in copies {
-            self.objects
-                .put(&copy_key(assignment, copy), "application/pdf", PDF.to_vec())
-                .await
-                .unwrap();
-        }
-    }
-
-    /// The run's copies are handed out, as the worker does when the run is prepared.
-    async fn claim(&self) -> Address {
-        let (assignment, run) = (
-            self.known["assignment"].parse().unwrap(),
-            self.known["run"].parse().unwrap(),
-        );
-        let address = self
-            .store
-            .run(assignment, run)
-            .await
-            .unwrap()
-            .unwrap()
-            .run
-            .address();
-        self.store.claim_copies(&address, now()).await.unwrap().unwrap();
-        address
-    }
-
-    async fn lease(&self, address: &Address, copy: CopyId) -> Copy {
-        let until = now().plus_seconds(LEASE_SECONDS);
-        match self
-            .store
-            .lease(address, copy, "the story", now(), until)
-            .await
-            .unwrap()
-        {
-            Lease::Taken(copy) => *copy,
-            other => panic!("expected a lease, got {other:?}"),
-        }
-    }
-
-    async fn grade(&self, address: &Address, copy: CopyId) {
-        let copy = self.lease(address, copy).await;
-        let result = result_key(address, copy.copy, copy.epoch);
-        self.objects
-            .put(&result, "application/json", br#"{"total":"2.5"}"#.to_vec())
-            .await
-            .unwrap();
-        let summary = ResultSummary {
-            total: "2.5".to_owned(),
-            total_on_20: "12.5".to_owned(),
-            flags: Vec::new(),
-            charged_tokens: 0,
-            spent: Vec::new(),
-        };
-        let charge = Charge {
-            result,
-            summary,
-            pupil: None,
-            used_tokens: 1_000,
-            waste_tokens: 0,
-        };
-        let settled = self.store.settle(address, &copy, &charge, now()).await.unwrap();
-        assert_eq!(settled, Resolution::Done);
-    }
-
-    async fn fail(&self, address: &Address, copy: CopyId) {
-        let copy = self.lease(address, copy).await;
-        let voided = self
-            .store
-            .void(address, &copy, &CopyFailure::file_missing(), 0, now())
-            .await
-            .unwrap();
-        assert_eq!(voided, Resolution::Done);
-    }
-}
-
-/// What checks tokens, and a token that passes.
-fn session(clock: &Clock) -> (Sessions, String) {
-    let folder = project_root()
-        .join(".local/tests")
-        .join(format!("events-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let key = SessionKey::kept_in(&folder).unwrap();
-    std::fs::remove_dir_all(&folder).unwrap();
-    let token = key.mint(ACCOUNT.parse::<AccountId>().unwrap(), clock).unwrap();
-    let sessions = Sessions::new(clock.clone(), move || {
-        let pem = key.public_pem().into();
-        async move { Ok(pem) }
-    });
-    (sessions, token)
-}
-
-async fn create_bucket(config: &SdkConfig, name: &str) {
-    let here = BucketLocationConstraint::from(local::emulator::REGION);
-    let s3 = aws_sdk_s3::config::Builder::from(config)
-        .force_path_style(true)
-        .build();
-    aws_sdk_s3::Client::from_conf(s3)
-        .create_bucket()
-        .bucket(name)
-        .create_bucket_configuration(
-            CreateBucketConfiguration::builder()
-                .location_constraint(here)
-                .build(),
-        )
-        .send()
-        .await
-        .unwrap();
-}
-
-fn now() -> UnixMillis {
-    UnixMillis::new(NOW_MILLIS)
+fn route_of(name: &str) -> String {
+    let event: Value = serde_json::from_str(&text_of(name)).unwrap();
+    event["routeKey"].as_str().unwrap().to_owned()
 }
 
 fn folder() -> PathBuf {
@@ -370,27 +170,4 @@ fn names(function: &str) -> BTreeSet<String> {
             format!("{function}/{}", file.strip_suffix(".json").unwrap())
         })
         .collect()
-}
-
-fn http_events() -> BTreeSet<String> {
-    ["assignments", "grade", "status"]
-        .into_iter()
-        .flat_map(names)
-        .collect()
-}
-
-fn text_of(name: &str) -> String {
-    std::fs::read_to_string(folder().join(format!("{name}.json"))).unwrap()
-}
-
-fn filled(text: &str, known: &BTreeMap<&'static str, String>) -> String {
-    let fill = |text: String, (placeholder, value): (&&str, &String)| {
-        text.replace(&format!("{{{{{placeholder}}}}}"), value)
-    };
-    let filled = known.iter().fold(text.to_owned(), fill);
-    assert!(
-        !filled.contains("{{"),
-        "a placeholder that nobody fills: {filled}"
-    );
-    filled
 }

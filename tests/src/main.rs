@@ -27,3 +27,5 @@ mod stripe_fake;
 mod template;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod wire;

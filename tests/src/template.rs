@@ -12,7 +12,7 @@ use serde_json::Value;
 use document::{Template, project_root, target};
 
 /// (method, path) → folder in `functions/`.
-type Routes = BTreeMap<(String, String), String>;
+pub(crate) type Routes = BTreeMap<(String, String), String>;
 
 #[test]
 fn every_folder_in_functions_is_a_function_of_the_template_and_back() {
@@ -71,8 +71,10 @@ fn a_function_is_given_the_variables_that_its_main_reads_and_no_other() {
     for (folder, (_, function)) in template.functions() {
         let mut given = keys(&function.properties["Environment"]["Variables"]);
         given.extend(everywhere.clone());
-        // Read by the subscriber that every `main` installs.
-        given.remove("RUST_LOG");
+        // Read by the telemetry of every `main`.
+        for name in ["RUST_LOG", "STAGE"] {
+            assert!(given.remove(name), "functions/{folder} has no {name}");
+        }
         let main = project_root().join("functions").join(&folder).join("src/main.rs");
         let main = std::fs::read_to_string(main).unwrap();
         assert_eq!(variables_read_by(&main), given, "functions/{folder}");
@@ -101,7 +103,7 @@ fn only_a_main_reads_the_environment() {
     }
 }
 
-fn routes_of_the_template() -> Routes {
+pub(crate) fn routes_of_the_template() -> Routes {
     let template = Template::read();
     let integrations: BTreeMap<&str, String> = template
         .of_type("AWS::ApiGatewayV2::Integration")

@@ -2,11 +2,11 @@
 //! world without SDK. The programs take turns, so that a busy moment hits all of them.
 //!
 //! `cargo run --release -p benches --bin coldstart [-- --from <folder>] [-- --strict]`. The programs are those
-//! beside this one (`cargo build --release`), or `<folder>/<function>/bootstrap` (`make package`).
+//! beside this one (`cargo build --release`), or `<folder>/<function>/bootstrap` (what `make package` made, unpacked).
 //!
 //! An HTTP function gets a request without token, and refuses it. The worker gets a batch of no messages. The
 //! sweeper gets its schedule's event, and asks a DynamoDB on this machine that finds nothing: its time holds
-//! nine empty queries, one after the other.
+//! nine empty queries at once.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

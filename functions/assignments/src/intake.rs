@@ -2,11 +2,11 @@
 //! size that can be graded, a barème that adds up.
 
 use serde::Deserialize;
-use shared::domain::Language;
 use shared::domain::failure::{Failure, Sentence};
 use shared::domain::ids::AssignmentId;
 use shared::domain::rubric::Rubric;
 use shared::domain::time::UnixMillis;
+use shared::domain::{Language, NamedPages};
 use shared::store::{Assignment, COPIES_PER_ASSIGNMENT_MAX, PDF_BYTES_MAX};
 use utoipa::ToSchema;
 
@@ -34,8 +34,13 @@ pub struct NewAssignment {
     /// The class list. Names are masked before any model call.
     #[serde(default)]
     roster: Vec<String>,
-    /// Height of the band at the top of a scan's first page that holds the name. Percent; 12 when not said.
+    /// Height of the band at the top of a scan's page that holds the name. Percent; 12 when not said.
     name_zone_percent: Option<u8>,
+    /// The scanned pages on which that band is painted over before a model sees them: `first`, when not said,
+    /// or `every`, for sheets that each begin with the name. What else stands in the band is lost.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    name_zone_pages: NamedPages,
 }
 
 impl NewAssignment {
@@ -73,6 +78,7 @@ impl NewAssignment {
                 .transpose()?,
             roster: roster.collect::<Result<_, _>>()?,
             name_zone_percent,
+            name_zone_pages: self.name_zone_pages,
             rubric_version: 0,
             created_at: now,
         })

@@ -20,6 +20,9 @@ pub struct AssignmentView {
     statement: Option<String>,
     roster: Vec<String>,
     name_zone_percent: u8,
+    /// `first` or `every`.
+    #[schema(value_type = String)]
+    name_zone_pages: shared::domain::NamedPages,
     /// The latest barème version; 0 before the first.
     rubric_version: u32,
     /// RFC 3339.
@@ -37,6 +40,7 @@ impl From<Assignment> for AssignmentView {
             statement: it.statement,
             roster: it.roster,
             name_zone_percent: it.name_zone_percent,
+            name_zone_pages: it.name_zone_pages,
             rubric_version: it.rubric_version,
             created_at: it.created_at.rfc3339(),
         }

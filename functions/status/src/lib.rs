@@ -10,7 +10,7 @@ use shared::domain::failure::{Failure, Internal, Noun};
 use shared::domain::ids::{AssignmentId, CopyId, RunId};
 use shared::domain::quota::{Counter, TierLimits};
 use shared::http::{Caller, ListQuery, Path, Problem, Sessions, edge};
-use shared::store::{Assignment, Cursor, Objects, RunRecord, Store};
+use shared::store::{Assignment, Cursor, Objects, RunRecord, Store, copy_key};
 use std::collections::HashMap;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -163,7 +163,8 @@ async fn list_run_copies(
     }))
 }
 
-/// Show a copy's published proposal: marks with evidence, flags, model, versions and cost.
+/// Show a copy's published proposal: marks with evidence, flags, model, versions and cost. `pdf` names the file
+/// that was graded, by digest and version; `pdf_changed` says whether another is in its place now.
 #[utoipa::path(get, path = "/api/assignments/{assignment}/copies/{copy}/result", tag = "status",
     params(("assignment" = String, Path), ("copy" = String, Path)),
     responses((status = 200, body = serde_json::Value), (status = "default", body = Problem, content_type = "application/problem+json")))]
@@ -186,8 +187,13 @@ async fn get_result(
         .get(&key, RESULT_BYTES_MAX)
         .await?
         .ok_or(Failure::NotFound(Noun::Result))?;
-    let result = serde_json::from_slice(&bytes)
+    let mut result: serde_json::Value = serde_json::from_slice(&bytes)
         .map_err(|error| Failure::Internal(Internal::new(format!("stored result: {error}"))))?;
+    let uploaded = doors
+        .objects
+        .version(&copy_key(assignment.assignment, id))
+        .await?;
+    result["pdf_changed"] = (uploaded.as_deref() != result["pdf"]["version"].as_str()).into();
     Ok(Json(result))
 }
 

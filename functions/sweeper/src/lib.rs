@@ -3,19 +3,25 @@
 
 mod audit;
 
+use std::iter::Sum;
+
+use futures::future::{join, join_all};
+use futures::stream::{self, StreamExt as _};
 use serde::Serialize;
 use shared::clock::Clock;
 use shared::domain::copy::{Copy, CopyState};
 use shared::domain::failure::Failure;
 use shared::domain::run::{Address, Message, ReservationState};
 use shared::domain::time::UnixMillis;
-use shared::store::{Queue, Store};
+use shared::store::{OUTBOX_SHARDS, PendingRun, Queue, Store};
 use shared::telemetry::{Metrics, Unit};
 
 /// A message younger than this is left to whoever wrote it. Unit: seconds.
 const OUTBOX_GRACE_SECONDS: i64 = 10;
 /// Runs looked at in one sweep, oldest first.
 const RUNS_MAX: i32 = 500;
+/// Runs looked at at once.
+const RUNS_AT_ONCE: usize = 8;
 /// A run starts within this, or its first message is sent again. Unit: seconds.
 const START_SECONDS_MAX: i64 = 120;
 /// How often the messages of waiting copies are sent again. Unit: minutes.
@@ -33,7 +39,7 @@ pub struct Doors {
 }
 
 /// What a sweep did.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Swept {
     /// Outbox groups sent.
     pub sent: u64,
@@ -62,74 +68,118 @@ impl Swept {
             .emit(clock.now_millis());
     }
 
-    fn failed(&mut self, step: &str, failure: &Failure) {
-        self.failures += 1;
-        let cause = match failure {
+    fn drifted(tokens: u64) -> Self {
+        Self {
+            drift_tokens: tokens,
+            ..Self::default()
+        }
+    }
+}
+
+impl Sum for Swept {
+    fn sum<I: Iterator<Item = Self>>(steps: I) -> Self {
+        steps.fold(Self::default(), |sum, step| Self {
+            sent: sum.sent + step.sent,
+            revived: sum.revived + step.revived,
+            finished: sum.finished + step.finished,
+            pending: sum.pending + step.pending,
+            drift_tokens: sum.drift_tokens + step.drift_tokens,
+            failures: sum.failures + step.failures,
+        })
+    }
+}
+
+/// What a step did; a failure is counted and left to the next sweep.
+fn counted(step: &str, done: Result<Swept, Failure>) -> Swept {
+    done.unwrap_or_else(|failure| {
+        let cause = match &failure {
             Failure::Internal(internal) | Failure::Unavailable(internal) => internal.for_log(),
             _ => failure.code(),
         };
         tracing::error!(step, cause, "a step of the sweep failed");
-    }
+        Swept {
+            failures: 1,
+            ..Swept::default()
+        }
+    })
 }
 
-/// One sweep. A step that fails is counted and left to the next; it never keeps the others from running.
+/// One sweep. Its steps run beside each other: one that fails, or waits, never keeps the others from running.
 pub async fn sweep(doors: &Doors) -> Swept {
-    let mut swept = Swept::default();
     let now = UnixMillis::new(doors.clock.now_millis());
-    match doors.store.unsent(now.plus_seconds(-OUTBOX_GRACE_SECONDS)).await {
-        Ok(groups) => {
-            for group in groups {
-                match doors.store.relay(&doors.queue, &group).await {
-                    Ok(()) => swept.sent += 1,
-                    Err(failure) => swept.failed("outbox", &failure),
-                }
-            }
-        }
-        Err(failure) => swept.failed("outbox", &failure),
+    let before = now.plus_seconds(-OUTBOX_GRACE_SECONDS);
+    let shards = join_all((0..OUTBOX_SHARDS).map(|shard| send_shard(doors, shard, before)));
+    let (sent, advanced) = join(shards, advance_all(doors, now)).await;
+    sent.into_iter().chain([advanced]).sum()
+}
+
+/// Sends what one partition of the outbox still holds, oldest first.
+async fn send_shard(doors: &Doors, shard: u8, before: UnixMillis) -> Swept {
+    let groups = match doors.store.unsent(shard, before).await {
+        Ok(groups) => groups,
+        Err(failure) => return counted("outbox", Err(failure)),
+    };
+    let mut steps = Vec::with_capacity(groups.len());
+    for group in groups {
+        let sent = doors.store.relay(&doors.queue, &group).await;
+        steps.push(counted(
+            "outbox",
+            sent.map(|()| Swept {
+                sent: 1,
+                ..Swept::default()
+            }),
+        ));
     }
-    match doors.store.pending_runs(RUNS_MAX).await {
-        Ok(runs) => {
-            for address in &runs {
-                if let Err(failure) = advance(doors, address, now, &mut swept).await {
-                    swept.failed("run", &failure);
-                }
-            }
-            match audit::drift(&doors.store, &runs, now).await {
-                Ok(tokens) => swept.drift_tokens = tokens,
-                Err(failure) => swept.failed("audit", &failure),
-            }
-        }
-        Err(failure) => swept.failed("runs", &failure),
-    }
-    swept
+    steps.into_iter().sum()
+}
+
+/// Brings the pending runs nearer their end, then audits the ledgers that are due and those of runs that ended.
+async fn advance_all(doors: &Doors, now: UnixMillis) -> Swept {
+    let runs = match doors.store.pending_runs(RUNS_MAX).await {
+        Ok(runs) => runs,
+        Err(failure) => return counted("runs", Err(failure)),
+    };
+    let steps = runs
+        .iter()
+        .map(async |run| (run, counted("run", advance(doors, run, now).await)));
+    let steps: Vec<_> = steps.collect();
+    let advanced: Vec<(&PendingRun, Swept)> =
+        stream::iter(steps).buffer_unordered(RUNS_AT_ONCE).collect().await;
+    let audited = advanced
+        .iter()
+        .filter(|(run, swept)| swept.finished > 0 || audit::is_due(run.account, now))
+        .map(|(run, _)| (run.account, run.period.clone()))
+        .collect();
+    let audited = audit::audit(&doors.store, audited).await;
+    advanced
+        .into_iter()
+        .map(|(_, swept)| swept)
+        .chain([audited])
+        .sum()
 }
 
 /// Brings one pending run nearer its end.
-async fn advance(
-    doors: &Doors,
-    address: &Address,
-    now: UnixMillis,
-    swept: &mut Swept,
-) -> Result<(), Failure> {
-    let Some(reservation) = doors.store.reservation(address).await? else {
-        return Ok(());
+async fn advance(doors: &Doors, run: &PendingRun, now: UnixMillis) -> Result<Swept, Failure> {
+    let mut swept = Swept::default();
+    let Some((address, reservation)) = doors.store.pending_run(run).await? else {
+        return Ok(swept);
     };
     let after = if reservation.open == 0 {
-        doors.store.finish(address, now).await?
+        doors.store.finish(&address, now).await?
     } else if reservation.expires_at < now {
-        doors.store.expire(address, now).await?
+        doors.store.expire(&address, now).await?
     } else if reservation.stop {
-        doors.store.stop(address, now).await?
+        doors.store.stop(&address, now).await?
     } else {
-        swept.revived += revive(doors, address, now).await?;
+        swept.revived = revive(doors, &address, now).await?;
         Some(reservation)
     };
     match after.map(|it| it.state) {
-        Some(ReservationState::Posted | ReservationState::Void) => swept.finished += 1,
-        Some(ReservationState::Pending) => swept.pending += 1,
+        Some(ReservationState::Posted | ReservationState::Void) => swept.finished = 1,
+        Some(ReservationState::Pending) => swept.pending = 1,
         None => {}
     }
-    Ok(())
+    Ok(swept)
 }
 
 /// Sends again what a run is waiting for: the start of one whose preparation died, copies whose worker died, and,

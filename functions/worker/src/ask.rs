@@ -145,7 +145,6 @@ impl<M: Model> Asking<'_, M> {
     }
 
     async fn call(&mut self, prompt: &Prompt, key: &str) -> Result<Kept, Trouble> {
-        let started = self.doors.clock.now_millis();
         let (kept, attempts, unknown_calls) = match self.model.answer(prompt, self.deadline).await {
             Ok(answer) => {
                 let receipt = answer.receipt;
@@ -161,7 +160,7 @@ impl<M: Model> Asking<'_, M> {
                 None => {
                     let usage = failure.billed.unwrap_or_default();
                     let (attempts, unknown_calls) = (failure.attempts, failure.unknown_calls);
-                    self.measure(prompt.phase, &usage, attempts, unknown_calls, started);
+                    self.measure(prompt.phase, &usage, attempts, unknown_calls);
                     return Err(self.refused(&failure));
                 }
                 // Paid for, but not JSON. Kept like any answer, it is metered whoever takes the copy over, and
@@ -183,33 +182,38 @@ impl<M: Model> Asking<'_, M> {
             // The answer is here and can be used; only a crash right now would pay for it twice.
             tracing::warn!(code = failure.code(), "a paid reply could not be kept");
         }
-        self.measure(prompt.phase, &kept.usage, attempts, unknown_calls, started);
+        self.measure(prompt.phase, &kept.usage, attempts, unknown_calls);
         Ok(kept)
     }
 
-    fn measure(&self, phase: Phase, usage: &Usage, attempts: u32, unknown_calls: u32, started: i64) {
-        let now = self.doors.clock.now_millis();
-        Metrics::of("worker")
-            .by("phase", name(phase))
-            .with("run", self.address.run)
-            .with("copy", self.copy.copy)
-            .value("Calls", Unit::Count, u64::from(attempts))
-            .value("UnknownCalls", Unit::Count, u64::from(unknown_calls))
-            .value("ChargedTokens", Unit::Count, usage.charged_tokens())
-            .value("CacheReadTokens", Unit::Count, usage.cache_read_tokens)
-            .value(
-                "CacheMisses",
-                Unit::Count,
-                u64::from(
-                    phase == Phase::Grading && usage.prompt_tokens() > 0 && usage.cache_read_tokens == 0,
-                ),
-            )
-            .value(
-                "PhaseMilliseconds",
-                Unit::Milliseconds,
-                u64::try_from(now - started).unwrap_or(0),
-            )
-            .emit(now);
+    /// What one call was billed.
+    fn measure(&self, phase: Phase, usage: &Usage, attempts: u32, unknown_calls: u32) {
+        let missed = phase == Phase::Grading && usage.prompt_tokens() > 0 && usage.cache_read_tokens == 0;
+        self.emit(
+            Metrics::of("worker")
+                .by("phase", name(phase))
+                .value("Calls", Unit::Count, u64::from(attempts))
+                .value("UnknownCalls", Unit::Count, u64::from(unknown_calls))
+                .value("ChargedTokens", Unit::Count, usage.charged_tokens())
+                .value("CacheReadTokens", Unit::Count, usage.cache_read_tokens)
+                .value("CacheMisses", Unit::Count, u64::from(missed)),
+        );
+    }
+
+    /// Measures a phase that is done, with its calls and without.
+    pub(crate) fn took(&self, phase: Phase, started: i64) {
+        let elapsed = self.doors.clock.now_millis() - started;
+        self.emit(Metrics::of("worker").by("phase", name(phase)).value(
+            "PhaseMilliseconds",
+            Unit::Milliseconds,
+            u64::try_from(elapsed).unwrap_or(0),
+        ));
+    }
+
+    /// Writes a line of metrics about the copy.
+    pub(crate) fn emit(&self, metrics: Metrics) {
+        let metrics = metrics.with("run", self.address.run).with("copy", self.copy.copy);
+        self.doors.emit(&metrics);
     }
 
     fn count(&mut self, phase: Phase, kept: &Kept) -> Result<(), Failure> {

@@ -6,26 +6,22 @@ use shared::domain::failure::{CopyFailure, Failure};
 use shared::domain::ids::CopyId;
 use shared::domain::mark::Rounding;
 use shared::domain::run::{Address, ReservationState};
-use shared::grading::detect::{Pupil, Reading, Roster, detect, reading};
+use shared::grading::detect::{Pupil, Roster, detect};
 use shared::grading::prompt;
-use shared::grading::reply::{self, Trust};
-use shared::grading::verify::{Doubts, Verified, verify};
-use shared::grading::{
-    CopyCode, HiddenText, MaskedCopy, PageImage, PageKind, PageText, Prompt, Redaction, tokens_max,
-};
+use shared::grading::reply;
+use shared::grading::verify::{Verified, verify};
+use shared::grading::{CopyCode, MaskedCopy, Phase, Prompt, Redaction, tokens_max};
 use shared::llm::Model;
-use shared::pdf::{self, Document, Images};
-use shared::store::{Charge, PDF_BYTES_MAX, copy_key, result_key};
+use shared::store::{Charge, result_key};
 use shared::telemetry::{Metrics, Unit};
 use tokio::time::{Duration, Instant};
 
 use crate::ask::{Asking, Trouble};
 use crate::prepare::Brief;
+use crate::read::{Pages, read};
 use crate::result::{self, Provenance};
 use crate::{Doors, Next, RETRY_SECONDS};
 
-/// Long enough to read handwriting, and one page stays within the promise of 3,300 tokens. Unit: pixels.
-const PAGE_LONG_SIDE_PX: u16 = 1_280;
 /// Lambda ends a worker after this, whatever its lease says. Unit: seconds.
 const WORKER_SECONDS_MAX: i64 = 300;
 /// What is left of it for storing and settling. Unit: seconds.
@@ -50,6 +46,8 @@ pub(crate) async fn grade<M: Model>(
                 .void(address, &copy, &CopyFailure::attempts_exhausted(), 0, started)
                 .await?;
             doors.store.finish(address, started).await?;
+            let failed = Outcome::Failed(CopyFailure::attempts_exhausted().code().to_owned());
+            doors.emit(&measure(address, id, &failed));
             return Ok(Next::Done);
         }
     };
@@ -74,23 +72,35 @@ pub(crate) async fn grade<M: Model>(
     };
     let worked = work(&mut asking).await;
     let (used, waste) = (asking.used_tokens(), asking.waste_tokens);
-    let (next, waste) = end(doors, address, &copy, worked, used, waste).await?;
-    let now = doors.now();
-    Metrics::of("worker")
-        .with("run", address.run)
-        .with("copy", id)
-        .value(
-            "CopyMilliseconds",
-            Unit::Milliseconds,
-            now.unsigned().saturating_sub(started.unsigned()),
-        )
-        .value("CopyTokens", Unit::Count, used)
-        .value("WasteTokens", Unit::Count, waste)
-        .emit(now.get());
-    Ok(next)
+    let ended = end(doors, address, &copy, worked, used, waste).await?;
+    let elapsed = doors.now().unsigned().saturating_sub(started.unsigned());
+    doors.emit(
+        &measure(address, id, &ended.outcome)
+            .value("CopyMilliseconds", Unit::Milliseconds, elapsed)
+            .value("CopyTokens", Unit::Count, used)
+            .value("WasteTokens", Unit::Count, ended.waste_tokens),
+    );
+    Ok(ended.next)
 }
 
-/// Resolves the copy, or lets it come back. Tells what was paid in vain too.
+/// What one lease came to.
+struct Ended {
+    next: Next,
+    /// Paid in vain. Unit: tokens.
+    waste_tokens: u64,
+    outcome: Outcome,
+}
+
+/// What a lease made of its copy.
+enum Outcome {
+    Graded,
+    /// The failure's code.
+    Failed(String),
+    /// It comes back, or is another worker's.
+    Open,
+}
+
+/// Resolves the copy, or lets it come back.
 async fn end(
     doors: &Doors,
     address: &Address,
@@ -98,77 +108,100 @@ async fn end(
     worked: Result<Box<Charge>, Trouble>,
     used_tokens: u64,
     waste_tokens: u64,
-) -> Result<(Next, u64), Failure> {
+) -> Result<Ended, Failure> {
     let now = doors.now();
-    let last_lease = copy.epoch >= EPOCHS_MAX;
     // What was paid for a copy that fails is ours.
     let waste = used_tokens.saturating_add(waste_tokens);
-    let (resolution, waste) = match worked {
-        Ok(charge) => {
+    let (resolution, outcome, lost) = match verdict(worked, copy.epoch >= EPOCHS_MAX) {
+        Verdict::Settle(charge) => {
             let excess = used_tokens.saturating_sub(copy.reserved_tokens);
             let settled = doors.store.settle(address, copy, &charge, now).await?;
-            let lost = if settled == Resolution::Fenced {
-                waste
-            } else {
-                waste_tokens.saturating_add(excess)
-            };
-            (settled, lost)
+            (settled, Outcome::Graded, waste_tokens.saturating_add(excess))
         }
-        Err(Trouble::Copy(failure)) => (
-            doors.store.void(address, copy, &failure, waste, now).await?,
-            waste,
-        ),
-        Err(Trouble::Later { failure, .. }) if last_lease => (
-            doors.store.void(address, copy, &failure, waste, now).await?,
-            waste,
-        ),
-        Err(Trouble::Ours(_)) if last_lease => {
-            let failure = CopyFailure::attempts_exhausted();
-            (
-                doors.store.void(address, copy, &failure, waste, now).await?,
-                waste,
-            )
+        Verdict::Void(failure) => {
+            let voided = doors.store.void(address, copy, &failure, waste, now).await?;
+            (voided, Outcome::Failed(failure.code().to_owned()), waste)
         }
-        Err(Trouble::Later { seconds, .. }) => {
+        Verdict::ComeBack(seconds) => {
             doors.store.release(address, copy).await?;
             // The answers that were used are kept for the next lease; only the others were in vain.
-            return Ok((Next::Later(seconds), waste_tokens));
+            return Ok(Ended {
+                next: Next::Later(seconds),
+                waste_tokens,
+                outcome: Outcome::Open,
+            });
         }
+        Verdict::Leave => (Resolution::Fenced, Outcome::Open, waste),
+    };
+    if resolution == Resolution::Fenced {
+        tracing::warn!(waste_tokens = waste, "another worker took the copy over");
+        return Ok(Ended {
+            next: Next::Done,
+            waste_tokens: waste,
+            outcome: Outcome::Open,
+        });
+    }
+    doors.store.finish(address, now).await?;
+    Ok(Ended {
+        next: Next::Done,
+        waste_tokens: lost,
+        outcome,
+    })
+}
+
+/// What is to be done about a copy.
+enum Verdict {
+    Settle(Box<Charge>),
+    Void(CopyFailure),
+    /// After so many seconds.
+    ComeBack(i64),
+    /// It is another worker's.
+    Leave,
+}
+
+fn verdict(worked: Result<Box<Charge>, Trouble>, last_lease: bool) -> Verdict {
+    match worked {
+        Ok(charge) => Verdict::Settle(charge),
+        Err(Trouble::Copy(failure)) => Verdict::Void(failure),
+        Err(Trouble::Later { failure, .. }) if last_lease => Verdict::Void(failure),
+        Err(Trouble::Later { seconds, .. }) => Verdict::ComeBack(seconds),
+        Err(Trouble::Ours(_)) if last_lease => Verdict::Void(CopyFailure::attempts_exhausted()),
         Err(Trouble::Ours(failure)) => {
             let cause = match &failure {
                 Failure::Internal(internal) | Failure::Unavailable(internal) => internal.for_log(),
                 other => other.code(),
             };
             tracing::error!(cause, "a copy's step failed; it comes back");
-            doors.store.release(address, copy).await?;
-            return Ok((Next::Later(RETRY_SECONDS), waste_tokens));
+            Verdict::ComeBack(RETRY_SECONDS)
         }
-        Err(Trouble::Fenced) => (Resolution::Fenced, waste),
-    };
-    if resolution == Resolution::Fenced {
-        tracing::warn!(waste_tokens = waste, "another worker took the copy over");
-        return Ok((Next::Done, waste));
+        Err(Trouble::Fenced) => Verdict::Leave,
     }
-    doors.store.finish(address, now).await?;
-    Ok((Next::Done, waste))
 }
 
-/// The copy's pages as the pipeline takes them.
-struct Pages {
-    texts: Vec<PageText>,
-    images: Vec<PageImage>,
-    hidden: Vec<HiddenText>,
-    hard_to_read: Vec<u32>,
+/// One line a lease. Graded and failed copies are counted, each by the lease that resolved it; why one failed is a
+/// property: as a dimension every code would be two more metrics to pay for.
+fn measure(address: &Address, copy: CopyId, outcome: &Outcome) -> Metrics {
+    let (graded, failed) = match outcome {
+        Outcome::Graded => (1, 0),
+        Outcome::Failed(_) => (0, 1),
+        Outcome::Open => (0, 0),
+    };
+    let metrics = Metrics::of("worker")
+        .with("run", address.run)
+        .with("copy", copy)
+        .value("CopiesGraded", Unit::Count, graded)
+        .value("CopiesFailed", Unit::Count, failed);
+    match outcome {
+        Outcome::Failed(code) => metrics.with("failure", code),
+        Outcome::Graded | Outcome::Open => metrics,
+    }
 }
 
 async fn work<M: Model>(asking: &mut Asking<'_, M>) -> Result<Box<Charge>, Trouble> {
     let doors = asking.doors;
     let brief = Brief::load(doors, asking.address).await?;
-    let mut pages = read(asking, &brief).await?;
-    if let Reading::Transcribe(wanted) = reading(&pages.texts) {
-        transcribe(asking, &mut pages, &wanted).await?;
-    }
-
+    let started = doors.clock.now_millis();
+    let pages = read(asking, &brief).await?;
     let roster = Roster::new(brief.assignment.roster.iter().map(String::as_str));
     let found = detect(&pages.texts, &asking.copy.file_name, &roster, &brief.rubric);
     let whose = found.pupil.finding();
@@ -191,12 +224,9 @@ async fn work<M: Model>(asking: &mut Asking<'_, M>) -> Result<Box<Charge>, Troub
         &asking.copy.file_name,
     );
     let masked = MaskedCopy::new(&pages.texts, redaction);
-    let doubts = Doubts {
-        hidden: &pages.hidden,
-        hard_to_read: &pages.hard_to_read,
-    };
+    asking.took(Phase::Detection, started);
     if masked.is_blank() {
-        let blank = Verified::blank(&brief.rubric, doubts);
+        let blank = Verified::blank(&brief.rubric, pages.doubts());
         return publish(asking, &brief, &pages, blank, pupil).await;
     }
     if !doors
@@ -206,106 +236,21 @@ async fn work<M: Model>(asking: &mut Asking<'_, M>) -> Result<Box<Charge>, Troub
     {
         return Err(Trouble::Fenced);
     }
+    let started = doors.clock.now_millis();
     let prompt = prompt::grading(&brief.exam(), &masked);
     asking.hold(beyond_prefix(&prompt)).await?;
     let graded = asking
         .ask(&prompt, |text| reply::grading(text, &brief.rubric))
         .await?;
-    let mut verified = verify(&brief.rubric, Rounding::Quarter, graded, &masked, doubts);
+    asking.took(Phase::Grading, started);
+    let started = doors.clock.now_millis();
+    let mut verified = verify(&brief.rubric, Rounding::Quarter, graded, &masked, pages.doubts());
     // Whose it is matters only where the teacher did not say.
     verified
         .findings
         .extend(whose.filter(|_| asking.copy.pupil.is_none()));
+    asking.took(Phase::Verification, started);
     publish(asking, &brief, &pages, verified, pupil).await
-}
-
-/// Fetches the PDF and reads it in a child process.
-async fn read<M: Model>(asking: &Asking<'_, M>, brief: &Brief) -> Result<Pages, Trouble> {
-    let doors = asking.doors;
-    let key = copy_key(asking.address.assignment, asking.copy.copy);
-    let bytes_max = usize::try_from(PDF_BYTES_MAX).unwrap_or(usize::MAX);
-    let Some(pdf) = doors.objects.get(&key, bytes_max).await? else {
-        return Err(Trouble::Copy(CopyFailure::file_missing()));
-    };
-    let images = Images {
-        long_side_px: PAGE_LONG_SIDE_PX,
-        first_page_blank_top_percent: brief.assignment.name_zone_percent,
-        ..Images::default()
-    };
-    let read = doors.reader.clone().images(images).read(&pdf).await;
-    match read {
-        Ok(document) => Ok(pages(document)),
-        Err(rejected) if rejected.retryable() => Err(Trouble::Later {
-            seconds: RETRY_SECONDS,
-            failure: rejected.failure(),
-        }),
-        Err(rejected) => Err(Trouble::Copy(rejected.failure())),
-    }
-}
-
-fn pages(document: Document) -> Pages {
-    let hidden = document.hidden.iter().filter(|it| it.reason.suspicious());
-    let hidden = hidden
-        .map(|it| HiddenText {
-            page: it.page,
-            text: it.excerpt.clone(),
-        })
-        .collect();
-    let (mut texts, mut images) = (Vec::new(), Vec::new());
-    for page in document.pages {
-        let (kind, text) = match page.kind {
-            pdf::PageKind::Typed => (PageKind::Typed, page.text()),
-            // What a scan says is read from its picture; a text layer beside it could say anything.
-            pdf::PageKind::Scanned => (PageKind::Scanned, String::new()),
-            pdf::PageKind::Blank => (PageKind::Blank, String::new()),
-        };
-        texts.push(PageText {
-            number: page.number,
-            kind,
-            text,
-        });
-        images.extend(page.image.map(|image| PageImage {
-            number: page.number,
-            jpeg: image.jpeg,
-        }));
-    }
-    Pages {
-        texts,
-        images,
-        hidden,
-        hard_to_read: Vec::new(),
-    }
-}
-
-/// Has the model read the pages that are pictures.
-async fn transcribe<M: Model>(
-    asking: &mut Asking<'_, M>,
-    pages: &mut Pages,
-    wanted: &[u32],
-) -> Result<(), Trouble> {
-    let images: Vec<PageImage> = pages
-        .images
-        .drain(..)
-        .filter(|image| wanted.contains(&image.number))
-        .collect();
-    let prompts = prompt::transcription(&images);
-    asking.hold(prompts.iter().map(tokens_max).sum()).await?;
-    let mut numbers = images.iter().map(|image| image.number);
-    for prompt in prompts {
-        let asked: Vec<u32> = numbers.by_ref().take(prompt::TRANSCRIPTION_PAGES_MAX).collect();
-        for page in asking
-            .ask(&prompt, |text| reply::transcription(text, &asked))
-            .await?
-        {
-            if page.trust == Trust::Low {
-                pages.hard_to_read.push(page.page);
-            }
-            if let Some(text) = pages.texts.iter_mut().find(|text| text.number == page.page) {
-                text.text = page.text;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// What a grading call may use beyond the prefix, which the run's warm-up has written to the cache.
@@ -340,6 +285,7 @@ async fn publish<M: Model>(
         request_ids: &asking.request_ids,
         prompt_version: prompt::prompt_version(),
         rubric_version: brief.rubric_version,
+        pdf: &pages.origin,
     };
     let document = result::document(
         asking,

@@ -7,6 +7,7 @@ mod ask;
 mod grade;
 mod models;
 mod prepare;
+mod read;
 mod result;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
@@ -19,9 +20,10 @@ use shared::llm::prices::{PriceError, PriceRow, Prices};
 use shared::llm::{Model, Provider};
 use shared::pdf::Reader;
 use shared::store::{Objects, Queue, Store};
+use shared::telemetry::{Lines, Metrics};
 use tracing::Instrument;
 
-pub use models::{Models, NoKey, NoModel};
+pub use models::{KeyUnread, Models};
 
 /// The longest that a message is sent back for. Unit: seconds.
 const LATER_SECONDS_MAX: i64 = 900;
@@ -49,6 +51,8 @@ pub struct Doors {
     pub lease_seconds: i64,
     /// Tells the time.
     pub clock: Clock,
+    /// Where metrics go.
+    pub metrics: Lines,
 }
 
 /// What becomes of a message.
@@ -63,6 +67,10 @@ enum Next {
 impl Doors {
     fn now(&self) -> UnixMillis {
         UnixMillis::new(self.clock.now_millis())
+    }
+
+    fn emit(&self, metrics: &Metrics) {
+        self.metrics.write(metrics.line(self.clock.now_millis()));
     }
 
     /// The model's price row of today.

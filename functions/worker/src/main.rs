@@ -8,7 +8,8 @@ use shared::llm::prices::Prices;
 use shared::llm::{Provider, Settings};
 use shared::pdf::Reader;
 use shared::store::Clients;
-use worker::{Doors, Models, NoKey, NoModel, handle};
+use shared::telemetry::Lines;
+use worker::{Doors, Models, handle};
 
 /// A worker holds a copy for longer than it may live.
 const LEASE_SECONDS: i64 = 330;
@@ -40,21 +41,15 @@ async fn serve() -> Result<(), Error> {
         reader: Reader::new(),
         lease_seconds: number_or(variable::LEASE_SECONDS, LEASE_SECONDS)?,
         clock: clock.clone(),
+        metrics: Lines::Stdout,
     };
     // A model without a price is found here, not in the middle of a run.
     doors.rates_today()?;
     let key_secret = optional(variable::MODEL_KEY_SECRET);
     let models = Models::new(clients.secrets(clock), key_secret, settings);
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async {
-        match models.current().await {
-            Ok(model) => Ok(handle(&doors, model.as_ref(), event.payload).await),
-            // The copies fail at once and say so, instead of waiting for an administrator unseen.
-            Err(NoModel::Settings(cause)) => {
-                tracing::error!(%cause, "no model can be called");
-                Ok(handle(&doors, &NoKey, event.payload).await)
-            }
-            Err(unread @ NoModel::Secret(_)) => Err(Error::from(unread)),
-        }
+        models.ready().await?;
+        Ok::<_, Error>(handle(&doors, &models, event.payload).await)
     }))
     .await
 }

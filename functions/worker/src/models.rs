@@ -8,7 +8,7 @@ use shared::llm::{Answer, Anthropic, ApiKey, Model, ModelFailure, Reason, Receip
 use shared::store::Secrets;
 use tokio::time::Instant;
 
-/// Makes the client, with the key as it is now.
+/// The model, asked with the key that its secret holds.
 #[derive(Debug)]
 pub struct Models {
     secrets: Secrets,
@@ -17,15 +17,18 @@ pub struct Models {
     kept: Mutex<Option<(Arc<str>, Arc<Anthropic>)>>,
 }
 
-/// Why there is no client.
+/// The key cannot be read from its secret, and never was.
 #[derive(Debug, thiserror::Error)]
-pub enum NoModel {
-    /// The settings or the key cannot work.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    /// The key cannot be read.
-    #[error("the model's key cannot be read from its secret: {0}")]
-    Secret(String),
+#[error("the model's key cannot be read from its secret: {0}")]
+pub struct KeyUnread(String);
+
+impl KeyUnread {
+    fn new(failure: Failure) -> Self {
+        match failure {
+            Failure::Unavailable(cause) | Failure::Internal(cause) => Self(cause.for_log().to_owned()),
+            other => Self(other.code().to_owned()),
+        }
+    }
 }
 
 impl Models {
@@ -40,20 +43,51 @@ impl Models {
         }
     }
 
-    /// The client. Its connections are kept between invocations.
+    /// Reads the key, if it was not read lately.
     ///
     /// # Errors
-    /// [`NoModel`]: the invocation then fails, and its messages come back.
-    pub async fn current(&self) -> Result<Arc<Anthropic>, NoModel> {
-        let key: Arc<str> = match &self.key_secret {
-            None => Arc::from(""),
-            Some(name) => self.secrets.get(name).await.map_err(|failure| match failure {
-                Failure::Unavailable(cause) | Failure::Internal(cause) => {
-                    NoModel::Secret(cause.for_log().to_owned())
-                }
-                other => NoModel::Secret(other.code().to_owned()),
-            })?,
+    /// It never was, and cannot be: an invocation then fails, and its messages come back.
+    pub async fn ready(&self) -> Result<(), KeyUnread> {
+        self.key().await.map(|_| ())
+    }
+
+    async fn key(&self) -> Result<Arc<str>, KeyUnread> {
+        match &self.key_secret {
+            None => Ok(Arc::from("")),
+            Some(name) => self.secrets.get(name).await.map_err(KeyUnread::new),
+        }
+    }
+
+    /// The client. Its connections are kept between invocations. Settings and keys that cannot work are like an
+    /// account that is refused: the copies fail at once and say so, instead of waiting for an administrator unseen.
+    async fn client(&self) -> Result<Arc<Anthropic>, ModelFailure> {
+        let failure = |cause: &dyn std::fmt::Display| {
+            tracing::error!(%cause, "no model can be called");
+            ModelFailure {
+                reason: Reason::Unauthorized,
+                billed: None,
+                attempts: 0,
+                unknown_calls: 0,
+                request_id: None,
+            }
         };
+        let key = self.key().await.map_err(|unread| failure(&unread))?;
+        self.client_with(key).map_err(|wrong| failure(&wrong))
+    }
+
+    /// The client for a key that was read after this client's was refused; `None` when it is still the same.
+    async fn with_another_key(&self, refused: &Arc<Anthropic>) -> Option<Arc<Anthropic>> {
+        let name = self.key_secret.as_deref()?;
+        let key = self.secrets.get_again(name).await.ok()?;
+        let client = self.client_with(key).ok()?;
+        if Arc::ptr_eq(&client, refused) {
+            return None;
+        }
+        tracing::info!("the provider's key was rotated; asking again with the new one");
+        Some(client)
+    }
+
+    fn client_with(&self, key: Arc<str>) -> Result<Arc<Anthropic>, SettingsError> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, client)) = &*kept
             && *of == key
@@ -72,28 +106,30 @@ impl Models {
     }
 }
 
-/// What stands in for a model when there is no key for one: every call fails as an account that is refused.
-#[derive(Debug, Clone, Copy)]
-pub struct NoKey;
-
-impl NoKey {
-    const fn failure() -> ModelFailure {
-        ModelFailure {
-            reason: Reason::Unauthorized,
-            billed: None,
-            attempts: 0,
-            unknown_calls: 0,
-            request_id: None,
-        }
-    }
-}
-
-impl Model for NoKey {
-    async fn answer(&self, _: &Prompt, _: Instant) -> Result<Answer, ModelFailure> {
-        Err(Self::failure())
+/// Asks with the key as it is now. A key that the provider refuses may have been rotated: the secret is then read
+/// once more, and what was refused (and so not billed) is asked again if the key is another.
+impl Model for Models {
+    async fn answer(&self, prompt: &Prompt, deadline: Instant) -> Result<Answer, ModelFailure> {
+        let client = self.client().await?;
+        let refused = match client.answer(prompt, deadline).await {
+            Err(failure) if failure.reason == Reason::Unauthorized => failure,
+            end => return end,
+        };
+        let Some(client) = self.with_another_key(&client).await else {
+            return Err(refused);
+        };
+        client.answer(prompt, deadline).await
     }
 
-    async fn warm(&self, _: &Prompt, _: Instant) -> Result<Receipt, ModelFailure> {
-        Err(Self::failure())
+    async fn warm(&self, prompt: &Prompt, deadline: Instant) -> Result<Receipt, ModelFailure> {
+        let client = self.client().await?;
+        let refused = match client.warm(prompt, deadline).await {
+            Err(failure) if failure.reason == Reason::Unauthorized => failure,
+            end => return end,
+        };
+        let Some(client) = self.with_another_key(&client).await else {
+            return Err(refused);
+        };
+        client.warm(prompt, deadline).await
     }
 }

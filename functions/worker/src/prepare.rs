@@ -1,14 +1,16 @@
 //! Prepare a run: write its prefix to the provider's cache, await it, then hand out the copies. Fanning out
 //! first would make every early copy miss the cache and pay for writing it.
 
+use futures::future::join_all;
 use shared::domain::Language;
 use shared::domain::failure::{Failure, Internal, Noun};
-use shared::domain::money::Spent;
+use shared::domain::money::{Spent, add_spent};
+use shared::domain::quota::seems_scanned;
 use shared::domain::rubric::Rubric;
 use shared::domain::run::{Address, ReservationState};
 use shared::grading::cost::cost;
 use shared::grading::prompt::{self, Exam};
-use shared::grading::{CopyCode, MaskedCopy, Redaction};
+use shared::grading::{CopyCode, MaskedCopy, Prompt, Redaction};
 use shared::llm::Model;
 use shared::store::{Assignment, Preparation};
 use shared::telemetry::{Metrics, Unit};
@@ -18,6 +20,8 @@ use crate::{Doors, Next};
 
 /// The warm-up is worth waiting for, not more.
 const WARM_UP_MAX: Duration = Duration::from_secs(60);
+/// From two scans on, one write and reads cost less than a write by each worker (docs/adr/0007-prompts-and-cache.md).
+const SCANS_WORTH_WARMING: usize = 2;
 
 /// What every copy of a run is graded with.
 pub(crate) struct Brief {
@@ -124,42 +128,60 @@ async fn warm_up<M: Model>(
     address: &Address,
     brief: &Brief,
 ) -> Result<(), Failure> {
-    let code = CopyCode::from_random(0);
-    let nobody = MaskedCopy::new(&[], Redaction::new(code, [], ""));
-    let prompt = prompt::grading(&brief.exam(), &nobody);
+    let prompts = prefixes(doors, address, brief).await?;
     let started = doors.clock.now_millis();
-    let receipt = match model.warm(&prompt, Instant::now() + WARM_UP_MAX).await {
-        Ok(receipt) => receipt,
-        Err(failure) => {
-            tracing::warn!(cause = %failure, "the cache was not warmed");
-            return Ok(());
+    let until = Instant::now() + WARM_UP_MAX;
+    let mut spent = Vec::new();
+    let mut calls = 0;
+    for warmed in join_all(prompts.iter().map(|prompt| model.warm(prompt, until))).await {
+        match warmed {
+            Ok(receipt) => {
+                let line = Spent {
+                    phase: "warm-up".to_owned(),
+                    model: doors.model.clone(),
+                    usage: receipt.usage,
+                    cost: cost(&receipt.usage, &doors.rates(receipt.usage.prompt_tokens())?),
+                };
+                add_spent(&mut spent, &[line]);
+                calls += u64::from(receipt.attempts);
+            }
+            Err(failure) => tracing::warn!(cause = %failure, "the cache was not warmed"),
         }
+    }
+    let Some(spent) = spent.first() else {
+        return Ok(());
     };
-    let usage = receipt.usage;
-    let rates = doors.rates(usage.prompt_tokens())?;
-    let spent = Spent {
-        phase: "warm-up".to_owned(),
-        model: doors.model.clone(),
-        usage,
-        cost: cost(&usage, &rates),
-    };
-    doors.store.charge_warm_up(address, &spent, doors.now()).await?;
-    let now = doors.clock.now_millis();
-    Metrics::of("worker")
-        .by("phase", "warm-up")
-        .with("run", address.run)
-        .value("Calls", Unit::Count, u64::from(receipt.attempts))
-        .value(
-            "CacheWriteTokens",
-            Unit::Count,
-            usage.cache_write_5m_tokens + usage.cache_write_1h_tokens,
-        )
-        .value("CacheReadTokens", Unit::Count, usage.cache_read_tokens)
-        .value(
-            "PhaseMilliseconds",
-            Unit::Milliseconds,
-            u64::try_from(now - started).unwrap_or(0),
-        )
-        .emit(now);
+    doors.store.charge_warm_up(address, spent, doors.now()).await?;
+    let usage = spent.usage;
+    let elapsed = doors.clock.now_millis() - started;
+    doors.emit(
+        &Metrics::of("worker")
+            .by("phase", "warm-up")
+            .with("run", address.run)
+            .value("Calls", Unit::Count, calls)
+            .value(
+                "CacheWriteTokens",
+                Unit::Count,
+                usage.cache_write_5m_tokens + usage.cache_write_1h_tokens,
+            )
+            .value("CacheReadTokens", Unit::Count, usage.cache_read_tokens)
+            .value(
+                "PhaseMilliseconds",
+                Unit::Milliseconds,
+                u64::try_from(elapsed).unwrap_or(0),
+            ),
+    );
     Ok(())
+}
+
+/// What the run's calls share: the grading prefix, and that of transcriptions where it pays.
+async fn prefixes(doors: &Doors, address: &Address, brief: &Brief) -> Result<Vec<Prompt>, Failure> {
+    let nobody = MaskedCopy::new(&[], Redaction::new(CopyCode::from_random(0), [], ""));
+    let mut prompts = vec![prompt::grading(&brief.exam(), &nobody)];
+    let copies = doors.store.manifest(address).await?;
+    let scans = copies.iter().filter(|copy| seems_scanned(copy.tokens)).count();
+    if scans >= SCANS_WORTH_WARMING {
+        prompts.push(prompt::transcription_warm_up());
+    }
+    Ok(prompts)
 }

@@ -8,8 +8,9 @@ use shared::grading::{PageKind, PageText};
 
 use crate::ask::Asking;
 use crate::prepare::Brief;
+use crate::read::Origin;
 
-/// Who answered, and what it was asked.
+/// Who answered, what it was asked, and about which file.
 pub(crate) struct Provenance<'a> {
     pub(crate) provider: &'static str,
     pub(crate) model: &'a str,
@@ -17,6 +18,7 @@ pub(crate) struct Provenance<'a> {
     pub(crate) request_ids: &'a [String],
     pub(crate) prompt_version: String,
     pub(crate) rubric_version: u32,
+    pub(crate) pdf: &'a Origin,
 }
 
 pub(crate) fn document<M>(
@@ -82,6 +84,7 @@ pub(crate) fn document<M>(
         "request_ids": provenance.request_ids,
         "prompt_version": provenance.prompt_version,
         "rubric_version": provenance.rubric_version,
+        "pdf": { "sha256": provenance.pdf.sha256, "version": provenance.pdf.version },
         "charged_tokens": asking.spent.iter().map(|line| line.usage.charged_tokens()).sum::<u64>()
             .min(asking.copy.reserved_tokens),
         "cost": asking.spent.iter().map(cost).collect::<Vec<_>>(),

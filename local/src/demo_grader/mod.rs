@@ -80,9 +80,9 @@ impl DemoGrader {
                 trust: Trust::Low,
             },
             Some(text) => {
-                let (text, name_visible) = without_names(text);
+                let (text, named) = without_names(text);
                 PageReply {
-                    name_visible,
+                    name_visible: named && !strip::is_name_painted_over(image),
                     page,
                     text,
                     trust: Trust::High,
@@ -129,13 +129,14 @@ fn number_in(text: &str) -> Option<u32> {
         .find_map(|digits| digits.parse().ok())
 }
 
-/// The heading's names are asked to be left out of a transcription. Also whether there were any.
+/// The heading's names are asked to be left out of a transcription. Also whether the page has any.
 fn without_names(text: &str) -> (String, bool) {
     const LABELS: [&str; 3] = ["Nom :", "Prénom :", "Classe :"];
+    const NAMES: [&str; 2] = ["Nom :", "Prénom :"];
     let mut found = false;
     let lines = text.lines().map(|line| {
         let label = LABELS.into_iter().find(|label| line.starts_with(label));
-        found |= label.is_some();
+        found |= label.is_some_and(|label| NAMES.contains(&label));
         label.map_or_else(|| line.to_owned(), |label| format!("{label} [nom]"))
     });
     let text = lines.collect::<Vec<_>>().join("\n");

@@ -23,6 +23,17 @@ pub(super) fn number_on(jpeg: &[u8]) -> Option<u16> {
     })
 }
 
+/// Whether the part of an upright sample scan that holds the names is painted white: paper is never that white.
+pub(super) fn is_name_painted_over(jpeg: &[u8]) -> bool {
+    /// On the samples both lines with names stand above this. Unit: percent of the height.
+    const NAMES_END: usize = 11;
+    const PAINTED: u8 = 250;
+    Page::decode(jpeg).is_some_and(|page| {
+        let zone = page.height * NAMES_END / 100 * page.width;
+        page.grey[..zone].iter().all(|value| *value >= PAINTED)
+    })
+}
+
 struct Page {
     width: usize,
     height: usize,
@@ -128,6 +139,25 @@ mod tests {
             .encode(&grey, 640, 905, jpeg_encoder::ColorType::Luma)
             .unwrap();
         jpeg
+    }
+
+    #[test]
+    fn a_name_is_painted_over_only_by_white_on_all_of_its_zone() {
+        let painted = |rows: usize| {
+            let (width, height) = (64, 200);
+            let mut grey = vec![240_u8; width * height];
+            grey[..rows * width].fill(255);
+            let mut jpeg = Vec::new();
+            let encoder = jpeg_encoder::Encoder::new(&mut jpeg, 70);
+            encoder
+                .encode(&grey, 64, 200, jpeg_encoder::ColorType::Luma)
+                .unwrap();
+            is_name_painted_over(&jpeg)
+        };
+        assert!(painted(24), "12 %");
+        assert!(!painted(16), "8 %: the first name can still be read");
+        assert!(!painted(0));
+        assert!(!is_name_painted_over(b"not a JPEG"));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! mistake there is not repeated here. What it does not do, it refuses: tools, documents, streaming, remote
 //! images. It does not think, so its bills hold no thinking tokens.
 
+use std::collections::HashSet;
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
@@ -182,6 +183,11 @@ impl Provider {
         locked(&self.desk.faults).add(faults);
     }
 
+    /// From now on a request with this key is refused: 401, not billed.
+    pub fn revoke(&self, key: &str) {
+        locked(&self.desk.revoked).insert(key.to_owned());
+    }
+
     /// Everything billed so far, in the order in which answers began.
     #[must_use]
     pub fn ledger(&self) -> Vec<Billed> {
@@ -201,6 +207,7 @@ struct Desk {
     faults: Mutex<Faults>,
     cache: Mutex<Cache>,
     ledger: Mutex<Ledger>,
+    revoked: Mutex<HashSet<String>>,
     requests: AtomicU64,
 }
 
@@ -216,6 +223,7 @@ impl Desk {
             faults: Mutex::default(),
             cache: Mutex::default(),
             ledger: Mutex::default(),
+            revoked: Mutex::default(),
             requests: AtomicU64::new(1),
         }
     }
@@ -229,6 +237,9 @@ impl Desk {
     async fn serve(&self, headers: &HeaderMap, body: &[u8], id: &str) -> Result<Response, Refusal> {
         let started = self.now();
         let key = request::check_headers(headers)?;
+        if locked(&self.revoked).contains(&key) {
+            return Err(Refusal::unauthorized("invalid x-api-key"));
+        }
         let asked = request::parse(body, &self.options.prices)?;
         locked(&self.ledger).admit(&key, started, self.options.requests_per_minute)?;
         let fault = locked(&self.faults).take(&asked);

@@ -1,5 +1,6 @@
 //! `template.yaml` as the emulator gets it: the same resources, except that functions carry no code (the
-//! emulator forwards their invocations to `cargo lambda watch`) and numbers are numbers.
+//! emulator forwards their invocations to `cargo lambda watch`) and the queue gives out as many messages at a time
+//! as there are workers.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -63,7 +64,7 @@ pub(super) fn for_emulator(mut template: Value, workers: usize) -> anyhow::Resul
                     json!("the code runs in cargo lambda watch"),
                 );
             }
-            // A parameter's value is a string, and the emulator compares this one with a number.
+            // The template leaves it to the emulator; it is how many workers this machine has room for.
             Some("AWS::Lambda::EventSourceMapping") => {
                 properties.insert(
                     "ScalingConfig".to_owned(),
@@ -85,7 +86,7 @@ mod tests {
         let template = json!({ "Resources": {
             "Worker": { "Type": "AWS::Serverless::Function", "Properties": { "CodeUri": "x.zip", "Timeout": 300 } },
             "Source": { "Type": "AWS::Lambda::EventSourceMapping",
-                        "Properties": { "BatchSize": 1, "ScalingConfig": { "MaximumConcurrency": { "Ref": "N" } } } },
+                        "Properties": { "BatchSize": 1, "ScalingConfig": { "Ref": "AWS::NoValue" } } },
             "Queue": { "Type": "AWS::SQS::Queue" },
         }});
         let local = for_emulator(template, 4).unwrap();

@@ -22,3 +22,14 @@ pub enum Language {
     /// English.
     En,
 }
+
+/// The pages of a scan whose name zone is painted over before a model sees them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NamedPages {
+    /// The first: on the others an answer may begin at the very top, and would be lost unseen.
+    #[default]
+    First,
+    /// Every page: for sheets that each begin with the pupil's name.
+    Every,
+}

@@ -233,6 +233,9 @@ impl Counter {
     }
 }
 
+/// What a typed copy is estimated at. Unit: tokens.
+const TYPED_COPY_TOKENS: u64 = 6_500;
+
 /// What one copy reserves at the start of its run, before anyone has opened its PDF. Unit: tokens.
 ///
 /// It covers the upper bounds of the calls, not their averages: a full two-page typed copy is bounded at about
@@ -241,7 +244,6 @@ impl Counter {
 /// pages in a small file) asks for it when its pages are known, before anything is sent.
 #[must_use]
 pub fn copy_estimate_tokens(size_bytes: u64) -> u64 {
-    const BASE_TOKENS: u64 = 6_500;
     const SCAN_BYTES_MIN: u64 = 100_000;
     const SCANNED_PAGE_TOKENS: u64 = 6_500;
     const SCANNED_PAGE_BYTES: u64 = 200_000;
@@ -251,7 +253,13 @@ pub fn copy_estimate_tokens(size_bytes: u64) -> u64 {
     } else {
         size_bytes.div_ceil(SCANNED_PAGE_BYTES)
     };
-    BASE_TOKENS + SCANNED_PAGE_TOKENS * pages.min(PAGES_MAX)
+    TYPED_COPY_TOKENS + SCANNED_PAGE_TOKENS * pages.min(PAGES_MAX)
+}
+
+/// Whether the copy with this estimate is probably a scan. Unit: tokens.
+#[must_use]
+pub const fn seems_scanned(estimate_tokens: u64) -> bool {
+    estimate_tokens > TYPED_COPY_TOKENS
 }
 
 /// How many of the estimates, taken in order, fit into `remaining` beside `fixed` tokens for the run itself.

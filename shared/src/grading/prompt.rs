@@ -79,6 +79,12 @@ pub fn transcription(pages: &[PageImage]) -> Vec<Prompt> {
         .collect()
 }
 
+/// A transcription of nothing, to warm the cache for the others.
+#[must_use]
+pub fn transcription_warm_up() -> Prompt {
+    transcription_of_chunk(&[])
+}
+
 fn transcription_of_chunk(pages: &[PageImage]) -> Prompt {
     let parts = pages.iter().flat_map(|page| {
         [

@@ -31,6 +31,25 @@ pub struct Doubts<'a> {
     pub hidden: &'a [HiddenText],
     /// Pages whose transcription is little trusted, counted from 1.
     pub hard_to_read: &'a [u32],
+    /// Pages on which the model could read a pupil's name, counted from 1.
+    pub name_visible: &'a [u32],
+}
+
+impl Doubts<'_> {
+    /// What they are to the teacher.
+    fn findings(&self) -> impl Iterator<Item = Finding> {
+        let on = |flag| move |page: u32| Finding::on_page(flag, page);
+        let hidden = self.hidden.iter().map(|hidden| hidden.page);
+        hidden
+            .map(on(Flag::HiddenText))
+            .chain(
+                self.hard_to_read
+                    .iter()
+                    .copied()
+                    .map(on(Flag::LowConfidenceTranscription)),
+            )
+            .chain(self.name_visible.iter().copied().map(on(Flag::NameVisible)))
+    }
 }
 
 /// A copy's checked proposal, with its names back.
@@ -51,12 +70,7 @@ impl Verified {
     #[must_use]
     pub fn blank(rubric: &Rubric, doubts: Doubts<'_>) -> Self {
         let mut findings = BTreeSet::from([Finding::on_copy(Flag::BlankCopy)]);
-        findings.extend(
-            doubts
-                .hidden
-                .iter()
-                .map(|hidden| Finding::on_page(Flag::HiddenText, hidden.page)),
-        );
+        findings.extend(doubts.findings());
         Self {
             proposal: Proposal::not_graded(rubric),
             mark: Mark::NotGraded,
@@ -157,16 +171,9 @@ fn is_mid_range(points: Decimal, criterion: &Criterion) -> bool {
 }
 
 fn doubtful_pages(copy: &MaskedCopy, doubts: Doubts<'_>) -> Vec<Finding> {
-    let hidden = doubts
-        .hidden
-        .iter()
-        .map(|hidden| hidden.page)
-        .chain(copy.invisible_characters_on().iter().copied());
-    let mut findings: Vec<Finding> = hidden
-        .map(|page| Finding::on_page(Flag::HiddenText, page))
-        .collect();
-    let hard = doubts.hard_to_read.iter();
-    findings.extend(hard.map(|page| Finding::on_page(Flag::LowConfidenceTranscription, *page)));
+    let mut findings: Vec<Finding> = doubts.findings().collect();
+    let invisible = copy.invisible_characters_on().iter();
+    findings.extend(invisible.map(|page| Finding::on_page(Flag::HiddenText, *page)));
     let instructing = copy
         .pages()
         .filter(|(_, text)| instructions::speak_to_the_grader(text))

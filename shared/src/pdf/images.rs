@@ -14,6 +14,7 @@ use super::ink::Picture;
 use super::jpeg::{Channels, Raster, Turn};
 use super::limits::Images;
 use super::pages::noticing;
+use crate::domain::NamedPages;
 
 /// The image of a page, or `None` if something on it cannot be decoded. `alone` is the picture that is
 /// all there is on the page.
@@ -27,8 +28,8 @@ pub(super) fn page_image(
     let long_side = u32::from(images.long_side_px.clamp(1, Images::LONG_SIDE_PX_MAX));
     let scanned = alone.and_then(|picture| scan(pdf, page, picture, long_side));
     let mut raster = scanned.or_else(|| drawn(page, long_side))?;
-    if number == 1 {
-        raster.blank_top(images.first_page_blank_top_percent);
+    if number == 1 || images.name_zone_pages == NamedPages::Every {
+        raster.blank_top(images.name_zone_percent);
     }
     raster.encoded(images.quality)
 }

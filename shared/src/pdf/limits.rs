@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::NamedPages;
+
 const MIB: u64 = 1024 * 1024;
 
 /// The bounds of one reading. Whatever passes one of them ends as a [`super::Rejected`].
@@ -57,8 +59,10 @@ pub struct Images {
     pub long_side_px: u16,
     /// JPEG quality, 1 to 100.
     pub quality: u8,
-    /// How much of the top of the first page is painted white (0 to 100), so that a name does not leave.
-    pub first_page_blank_top_percent: u8,
+    /// How much of the top of a page is painted white (0 to 100), so that a name does not leave.
+    pub name_zone_percent: u8,
+    /// On which pages.
+    pub name_zone_pages: NamedPages,
 }
 
 impl Images {
@@ -72,7 +76,8 @@ impl Default for Images {
         Self {
             long_side_px: 1_568,
             quality: 70,
-            first_page_blank_top_percent: 0,
+            name_zone_percent: 0,
+            name_zone_pages: NamedPages::First,
         }
     }
 }

@@ -5,6 +5,7 @@ use super::jpeg::{Channels, Raster};
 use super::limits::{Images, Limits};
 use super::rejected::Refusal;
 use super::samples::{Sheet, pdf, read, read_with};
+use crate::domain::NamedPages;
 
 fn text(content: &str) -> String {
     let document = read(pdf(&[Sheet::new(content)])).expect("a sound file");
@@ -274,31 +275,29 @@ fn a_scan_comes_out_upright_whichever_way_it_was_turned_taken_or_drawn() {
 }
 
 #[test]
-fn the_name_zone_of_the_first_page_leaves_no_trace() {
-    let images = Images {
-        first_page_blank_top_percent: 50,
-        ..Images::default()
-    };
-    for dot in ["", "0 g 100 50 1 1 re f"] {
+fn the_name_zone_of_the_pages_that_hold_a_name_leaves_no_trace() {
+    let untouched = Some((false, false));
+    let cases = [(NamedPages::First, untouched), (NamedPages::Every, None)];
+    for ((name_zone_pages, second_page), dot) in cases
+        .into_iter()
+        .flat_map(|case| [(case, ""), (case, "0 g 100 50 1 1 re f")])
+    {
+        let images = Images {
+            name_zone_percent: 50,
+            name_zone_pages,
+            ..Images::default()
+        };
         let sheet = || {
             let content = format!("q 200 0 0 100 0 0 cm /P Do Q {dot}");
             Sheet::new(&content).picture(marked_jpeg(200, 100), 200, 100)
         };
         let document =
             read_with(pdf(&[sheet(), sheet()]), &Limits::default(), &images).expect("a sound file");
-        let corners: Vec<_> = document
-            .pages
-            .iter()
-            .filter_map(|page| page.image.as_ref())
+        let images = document.pages.iter().filter_map(|page| page.image.as_ref());
+        let corners: Vec<_> = images
+            .map(|image| dark_corner(&image.jpeg, image.width, image.height))
             .collect();
-        assert_eq!(
-            dark_corner(&corners[0].jpeg, corners[0].width, corners[0].height),
-            None
-        );
-        assert_eq!(
-            dark_corner(&corners[1].jpeg, corners[1].width, corners[1].height),
-            Some((false, false))
-        );
+        assert_eq!(corners, [None, second_page], "{name_zone_pages:?} {dot}");
     }
 }
 

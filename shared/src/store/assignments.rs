@@ -8,10 +8,10 @@ use super::keys;
 use super::pages::{Cursor, Page, Range, item, read};
 use super::reserve::IDEMPOTENCY_SECONDS;
 use super::transact::Committed;
-use crate::domain::Language;
 use crate::domain::failure::{Failure, Internal};
 use crate::domain::ids::{AccountId, AssignmentId};
 use crate::domain::time::UnixMillis;
+use crate::domain::{Language, NamedPages};
 
 /// An assignment as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,9 +31,12 @@ pub struct Assignment {
     pub statement: Option<String>,
     /// The class list: used to recognise pupils, and to mask their names before any model call.
     pub roster: Vec<String>,
-    /// Height of the band at the top of a scan's first page that holds the pupil's name, and is painted over
-    /// before any model call. Unit: percent of the page.
+    /// Height of the band at the top of a scan's page that holds the pupil's name, and is painted over before any
+    /// model call. Unit: percent of the page.
     pub name_zone_percent: u8,
+    /// Which pages of a scan have such a band.
+    #[serde(default)]
+    pub name_zone_pages: NamedPages,
     /// The latest barème version; 0 before the first.
     pub rubric_version: u32,
     /// When it was created.

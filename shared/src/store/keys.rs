@@ -17,7 +17,7 @@ use crate::domain::quota::Period;
 use crate::domain::time::UnixMillis;
 
 /// Outbox partitions: enough that one account's fan-out does not wait for another's.
-pub(super) const OUTBOX_SHARDS: u8 = 8;
+pub const OUTBOX_SHARDS: u8 = 8;
 /// The index of pending reservations, and its one partition.
 pub(super) const PENDING_INDEX: &str = "pending";
 pub(super) const PENDING_PARTITION: &str = "RES";

@@ -37,6 +37,15 @@ pub fn reply_key(address: &Address, copy: Option<CopyId>, digest: &str) -> Strin
     )
 }
 
+/// An object as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// The bucket's id of the version that was read; none in a bucket without versions.
+    pub version: Option<String>,
+}
+
 /// One bucket.
 #[derive(Debug, Clone)]
 pub struct Objects {
@@ -77,9 +86,18 @@ impl Objects {
     /// # Errors
     /// `Unavailable` when the bucket is.
     pub async fn get(&self, key: &str, bytes_max: usize) -> Result<Option<Vec<u8>>, Failure> {
+        let found = self.find(key, bytes_max).await?;
+        Ok(found.map(|found| found.bytes))
+    }
+
+    /// As [`Objects::get`], and which version it was.
+    ///
+    /// # Errors
+    /// `Unavailable` when the bucket is.
+    pub async fn find(&self, key: &str, bytes_max: usize) -> Result<Option<Found>, Failure> {
         let sent = self.s3.get_object().bucket(&self.bucket).key(key).send().await;
-        let mut body = match sent {
-            Ok(found) => found.body,
+        let (mut body, version) = match sent {
+            Ok(found) => (found.body, found.version_id),
             Err(error) if error.code() == Some("NoSuchKey") => return Ok(None),
             Err(error) => return Err(failed("GetObject", &error)),
         };
@@ -92,7 +110,27 @@ impl Objects {
                 break;
             }
         }
-        Ok(Some(bytes))
+        Ok(Some(Found { bytes, version }))
+    }
+
+    /// The id of the version that is under a key now; `None` when nothing is.
+    ///
+    /// # Errors
+    /// `Unavailable` when the bucket is.
+    pub async fn version(&self, key: &str) -> Result<Option<String>, Failure> {
+        // Newest first; the first may be a deletion, which is no version. It needs no right to read the object.
+        let page = self
+            .s3
+            .list_object_versions()
+            .bucket(&self.bucket)
+            .prefix(key)
+            .max_keys(1)
+            .send()
+            .await
+            .map_err(|error| failed("ListObjectVersions", &error))?;
+        let latest = page.versions.unwrap_or_default().into_iter().next();
+        let latest = latest.filter(|version| version.key() == Some(key) && version.is_latest() == Some(true));
+        Ok(latest.and_then(|version| version.version_id))
     }
 
     /// The sizes of an assignment's uploaded copies. Unit: bytes.

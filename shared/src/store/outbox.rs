@@ -2,7 +2,6 @@
 //! has it. Sending right after the commit is only the fast path; the sweeper is the guarantee. A message may
 //! be sent twice, never not at all.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
 use super::expression::{Item, s, values};
@@ -11,8 +10,9 @@ use super::pages::{item, read};
 use super::queue::Queue;
 use super::{Store, failed};
 use crate::domain::failure::Failure;
-use crate::domain::ids::{CopyId, OutboxId};
-use crate::domain::run::{Address, Message};
+use crate::domain::ids::{AccountId, CopyId, OutboxId};
+use crate::domain::quota::Period;
+use crate::domain::run::{Address, Message, Reservation};
 use crate::domain::time::UnixMillis;
 
 /// Messages in one outbox item: SQS takes ten in a batch, and one item for ten copies costs a tenth of the
@@ -77,6 +77,28 @@ impl Pending {
     }
 }
 
+/// A run that is not resolved, as the index names it: its ledger, and where in it the reservation is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingRun {
+    /// Who pays.
+    pub account: AccountId,
+    /// From which counter.
+    pub period: Period,
+    key: Key,
+}
+
+impl PendingRun {
+    fn read(index_item: &Item) -> Option<Self> {
+        let text = |name: &str| index_item.get(name)?.as_s().ok().cloned();
+        let key = Key {
+            pk: text("pk")?,
+            sk: text("sk")?,
+        };
+        let (account, period) = keys::parse_ledger(&key.pk)?;
+        Some(Self { account, period, key })
+    }
+}
+
 impl Store {
     /// Sends a group and forgets it. A crash between the two sends it again later.
     ///
@@ -94,33 +116,32 @@ impl Store {
         Ok(())
     }
 
-    /// The groups written before `before` and still unsent, oldest first, a bounded number a call.
+    /// The groups of one partition written before `before` and still unsent, oldest first, a bounded number a call.
+    /// Partitions are numbered from 0 to [`OUTBOX_SHARDS`](keys::OUTBOX_SHARDS).
     ///
     /// # Errors
     /// `Unavailable` when the table is.
-    pub async fn unsent(&self, before: UnixMillis) -> Result<Vec<Pending>, Failure> {
+    pub async fn unsent(&self, shard: u8, before: UnixMillis) -> Result<Vec<Pending>, Failure> {
+        let found = self
+            .dynamo
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND sk < :before")
+            .set_expression_attribute_values(Some(values([
+                (":pk", s(keys::outbox_partition(shard))),
+                (":before", s(keys::moment(before))),
+            ])))
+            .consistent_read(true)
+            .limit(SWEEP_MAX)
+            .send()
+            .await
+            .map_err(|error| failed("Query outbox", &error))?;
         let mut groups = Vec::new();
-        for shard in 0..keys::OUTBOX_SHARDS {
-            let found = self
-                .dynamo
-                .query()
-                .table_name(&self.table)
-                .key_condition_expression("pk = :pk AND sk < :before")
-                .set_expression_attribute_values(Some(values([
-                    (":pk", s(keys::outbox_partition(shard))),
-                    (":before", s(keys::moment(before))),
-                ])))
-                .consistent_read(true)
-                .limit(SWEEP_MAX)
-                .send()
-                .await
-                .map_err(|error| failed("Query outbox", &error))?;
-            for item in found.items.unwrap_or_default() {
-                // One that cannot be read must not keep the others from being sent.
-                match read("outbox", item) {
-                    Ok(group) => groups.push(group),
-                    Err(_) => tracing::error!(shard, "an outbox item that is not ours"),
-                }
+        for item in found.items.unwrap_or_default() {
+            // One that cannot be read must not keep the others from being sent.
+            match read("outbox", item) {
+                Ok(group) => groups.push(group),
+                Err(_) => tracing::error!(shard, "an outbox item that is not ours"),
             }
         }
         Ok(groups)
@@ -130,7 +151,7 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` when the table is.
-    pub async fn pending_runs(&self, limit: i32) -> Result<Vec<Address>, Failure> {
+    pub async fn pending_runs(&self, limit: i32) -> Result<Vec<PendingRun>, Failure> {
         let found = self
             .dynamo
             .query()
@@ -144,41 +165,32 @@ impl Store {
             .map_err(|error| failed("Query pending", &error))?;
         let mut runs = Vec::new();
         for index_item in found.items.unwrap_or_default() {
-            if let Some(address) = self.address_of(&index_item).await? {
-                runs.push(address);
+            match PendingRun::read(&index_item) {
+                Some(run) => runs.push(run),
+                None => tracing::error!("an item of the pending index that is not ours"),
             }
         }
         Ok(runs)
     }
 
-    async fn address_of(&self, index_item: &Item) -> Result<Option<Address>, Failure> {
-        let text = |item: &Item, name: &str| item.get(name).and_then(|v| v.as_s().ok()).cloned();
-        let (Some(pk), Some(sk)) = (text(index_item, "pk"), text(index_item, "sk")) else {
+    /// A pending run's address, and its reservation as it is now; `None` when it is gone.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is; `Internal` for a reservation that is not ours.
+    pub async fn pending_run(&self, run: &PendingRun) -> Result<Option<(Address, Reservation)>, Failure> {
+        let Some(found) = self.get(&run.key, true).await? else {
             return Ok(None);
         };
-        let Some((account, period)) = keys::parse_ledger(&pk) else {
-            return Ok(None);
+        let correlation = found.get("correlation").and_then(|it| it.as_s().ok());
+        let correlation = correlation.cloned().unwrap_or_default();
+        let reservation: Reservation = read("reservation", found)?;
+        let address = Address {
+            account: run.account,
+            period: run.period.clone(),
+            assignment: reservation.assignment,
+            run: reservation.run,
+            correlation,
         };
-        let Some(item) = self.get(&Key { pk, sk }, true).await? else {
-            return Ok(None);
-        };
-        let (Some(run), Some(assignment)) = (text(&item, "run"), text(&item, "assignment")) else {
-            return Ok(None);
-        };
-        let (Ok(run), Ok(assignment)) = (run.parse(), assignment.parse()) else {
-            return Ok(None);
-        };
-        let correlation = item
-            .get("correlation")
-            .map(AttributeValue::as_s)
-            .and_then(Result::ok)
-            .cloned();
-        Ok(Some(Address {
-            account,
-            period,
-            assignment,
-            run,
-            correlation: correlation.unwrap_or_default(),
-        }))
+        Ok(Some((address, reservation)))
     }
 }

@@ -3,22 +3,30 @@
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::DisplayErrorContext;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Clock;
 use crate::domain::failure::{Failure, Internal};
 
 const KEEP_MILLIS: i64 = 300_000;
+/// A provider that refuses every call does not make us read the secret with each.
+const AGAIN_MILLIS: i64 = 5_000;
 
-/// By name: when it was read, and what it held.
-type Kept = HashMap<String, (i64, Arc<str>)>;
+/// A secret in memory.
+#[derive(Clone)]
+struct Kept {
+    read_at: i64,
+    /// When it was last asked for, in vain or not.
+    tried_at: i64,
+    value: Arc<str>,
+}
 
 /// Reads and keeps secrets. They are never logged: this has no `Debug` that shows one.
 #[derive(Clone)]
 pub struct Secrets {
     client: Client,
     clock: Clock,
-    kept: Arc<Mutex<Kept>>,
+    kept: Arc<Mutex<HashMap<String, Kept>>>,
 }
 
 impl std::fmt::Debug for Secrets {
@@ -43,34 +51,58 @@ impl Secrets {
     /// # Errors
     /// `Unavailable` when it cannot be read and none is kept.
     pub async fn get(&self, name: &str) -> Result<Arc<str>, Failure> {
+        match self.kept(name) {
+            Some(kept) if self.since(kept.read_at) < KEEP_MILLIS => Ok(kept.value),
+            kept => self.read(name, kept).await,
+        }
+    }
+
+    /// The secret for one whose value was refused: read anew, but for what was asked for seconds ago.
+    ///
+    /// # Errors
+    /// As [`Secrets::get`].
+    pub async fn get_again(&self, name: &str) -> Result<Arc<str>, Failure> {
+        match self.kept(name) {
+            Some(kept) if self.since(kept.tried_at) < AGAIN_MILLIS => Ok(kept.value),
+            kept => self.read(name, kept).await,
+        }
+    }
+
+    async fn read(&self, name: &str, kept: Option<Kept>) -> Result<Arc<str>, Failure> {
         let now = self.clock.now_millis();
-        let kept = self
-            .kept
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(name)
-            .cloned();
-        if let Some((at, value)) = &kept
-            && now.saturating_sub(*at) < KEEP_MILLIS
-        {
-            return Ok(value.clone());
-        }
         let read = self.client.get_secret_value().secret_id(name).send().await;
-        match (read, kept) {
-            (Ok(found), _) => {
-                let value: Arc<str> = found.secret_string().unwrap_or_default().trim().into();
-                self.kept
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(name.to_owned(), (now, value.clone()));
-                Ok(value)
-            }
+        let fresh = match (read, kept) {
+            (Ok(found), _) => Kept {
+                read_at: now,
+                tried_at: now,
+                value: found.secret_string().unwrap_or_default().trim().into(),
+            },
             // An old key is better than no service while Secrets Manager is away.
-            (Err(_), Some((_, value))) => Ok(value),
-            (Err(error), None) => Err(Failure::Unavailable(Internal::new(format!(
-                "GetSecretValue {name}: {}",
-                DisplayErrorContext(&error)
-            )))),
-        }
+            (Err(_), Some(kept)) => Kept {
+                tried_at: now,
+                ..kept
+            },
+            (Err(error), None) => {
+                return Err(Failure::Unavailable(Internal::new(format!(
+                    "GetSecretValue {name}: {}",
+                    DisplayErrorContext(&error)
+                ))));
+            }
+        };
+        let value = fresh.value.clone();
+        self.all().insert(name.to_owned(), fresh);
+        Ok(value)
+    }
+
+    fn kept(&self, name: &str) -> Option<Kept> {
+        self.all().get(name).cloned()
+    }
+
+    fn since(&self, at: i64) -> i64 {
+        self.clock.now_millis().saturating_sub(at)
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,12 +4,17 @@
 mod access;
 mod bad_input;
 mod death;
+mod events;
 mod job;
+mod key;
 mod killed;
 mod lists;
+mod measured;
 mod provider_faults;
 mod redelivery;
 mod refusals;
+mod replaced;
+mod scans;
 mod session;
 mod teacher;
 mod upload;

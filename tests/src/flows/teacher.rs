@@ -99,17 +99,29 @@ impl<'w> Teacher<'w> {
 
     /// A new assignment, without a barème.
     pub(super) async fn assignment(&self) -> String {
+        self.assignment_with(&json!({})).await
+    }
+
+    async fn assignment_with(&self, settings: &Value) -> String {
         let sample = sample_json("histoire/assignment.json");
-        let body = json!({
+        let mut body = json!({
             "title": sample["title"], "subject": sample["subject"], "level": sample["level"],
             "language": "fr", "roster": sample["roster"],
         });
+        for (name, value) in settings.as_object().unwrap() {
+            body[name] = value.clone();
+        }
         text(&self.post("/api/assignments", &body).await.ok(), "id")
     }
 
     /// A new assignment with the barème of the history samples.
     pub(super) async fn exam(&self) -> String {
-        let assignment = self.assignment().await;
+        self.exam_with(&json!({})).await
+    }
+
+    /// The same with these settings.
+    pub(super) async fn exam_with(&self, settings: &Value) -> String {
+        let assignment = self.assignment_with(settings).await;
         let path = format!("/api/assignments/{assignment}/rubrics");
         self.post(&path, &sample_json("histoire/rubric.json")).await.ok();
         assignment

@@ -6,7 +6,7 @@ use serde_json::json;
 use shared::clock::Clock;
 use shared::llm::prices::Prices;
 use shared::llm::retry::Pace;
-use shared::llm::{Anthropic, Provider, Settings};
+use shared::llm::{Anthropic, Model, Provider, Settings};
 use shared::pdf::Reader;
 use shared::store::Clients;
 use sweeper::Swept;
@@ -19,9 +19,9 @@ pub(super) const LEASE_SECONDS: i64 = 330;
 const BATCHES_MAX: usize = 60;
 
 /// One worker's process.
-pub(super) struct Worker {
+pub(super) struct Worker<M = Anthropic> {
     pub(super) doors: worker::Doors,
-    pub(super) model: Anthropic,
+    pub(super) model: M,
 }
 
 impl World {
@@ -41,6 +41,7 @@ impl World {
                 reader: Reader::with_program(env!("CARGO_BIN_EXE_pdf-child")),
                 lease_seconds: LEASE_SECONDS,
                 clock: self.clock.clone(),
+                metrics: self.metrics.clone(),
             },
             model: settings.build().unwrap(),
         }
@@ -74,7 +75,7 @@ impl World {
         self.work_by(&self.worker()).await;
     }
 
-    pub(super) async fn work_by(&self, worker: &Worker) {
+    pub(super) async fn work_by<M: Model>(&self, worker: &Worker<M>) {
         for _ in 0..BATCHES_MAX {
             let batch = self.receive().await;
             if batch.is_empty() {
@@ -86,7 +87,7 @@ impl World {
     }
 
     /// One invocation; what is done leaves the queue. The ids of what is not.
-    pub(super) async fn deliver(&self, worker: &Worker, batch: &[Message]) -> Vec<String> {
+    pub(super) async fn deliver<M: Model>(&self, worker: &Worker<M>, batch: &[Message]) -> Vec<String> {
         let answer = worker::handle(&worker.doors, &worker.model, event(batch)).await;
         let failed: Vec<String> = answer
             .batch_item_failures

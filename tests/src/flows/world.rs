@@ -4,7 +4,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_config::SdkConfig;
-use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+use aws_sdk_s3::types::{
+    BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, VersioningConfiguration,
+};
 use aws_sdk_sqs::types::QueueAttributeName;
 use axum::Router;
 use local::demo_grader::DemoGrader;
@@ -18,6 +20,7 @@ use shared::domain::time::UnixMillis;
 use shared::http::Sessions;
 use shared::llm::prices::Prices;
 use shared::store::{Clients, Store};
+use shared::telemetry::Lines;
 
 use super::session::Keys;
 use super::teacher::{Teacher, Who};
@@ -38,6 +41,8 @@ pub(super) struct World {
     pub(super) keys: Keys,
     pub(super) provider: Provider,
     pub(super) witness: Witness,
+    /// What the workers measured.
+    pub(super) metrics: Lines,
     pub(super) http: reqwest::Client,
     /// The account of [`World::teacher`].
     pub(super) account: AccountId,
@@ -75,6 +80,7 @@ impl World {
             keys,
             provider,
             witness,
+            metrics: Lines::Kept(Arc::default()),
         }
     }
 
@@ -136,6 +142,18 @@ impl World {
         let url = form["url"].as_str().unwrap();
         let answer = self.http.post(url).multipart(body).send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// The lines of metrics that the workers wrote.
+    pub(super) fn measured(&self) -> Vec<Value> {
+        let Lines::Kept(lines) = &self.metrics else {
+            return Vec::new();
+        };
+        let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     /// The account's tokens: used, reserved, remaining.
@@ -223,10 +241,20 @@ async fn make_bucket(config: &SdkConfig, name: &str) {
     let here = CreateBucketConfiguration::builder()
         .location_constraint(BucketLocationConstraint::from(REGION))
         .build();
-    aws_sdk_s3::Client::from_conf(path_style)
-        .create_bucket()
+    let s3 = aws_sdk_s3::Client::from_conf(path_style);
+    s3.create_bucket()
         .bucket(name)
         .create_bucket_configuration(here)
+        .send()
+        .await
+        .unwrap();
+    // As in template.yaml.
+    let versions = VersioningConfiguration::builder()
+        .status(BucketVersioningStatus::Enabled)
+        .build();
+    s3.put_bucket_versioning()
+        .bucket(name)
+        .versioning_configuration(versions)
         .send()
         .await
         .unwrap();

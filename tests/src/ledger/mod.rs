@@ -15,6 +15,7 @@ mod histories;
 mod periods;
 mod preparation;
 mod rules;
+mod sweep;
 mod world;
 
 /// One test a case and emulator: `on_both!(case_name)` runs `async fn case_name(emulator)` on each.

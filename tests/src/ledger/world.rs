@@ -8,7 +8,7 @@ use shared::domain::ids::{AccountId, AssignmentId, CopyId, RunId};
 use shared::domain::quota::{Counter, Entry, Period};
 use shared::domain::run::{Address, Estimate, Reservation, ReservationState, Reserved, Run};
 use shared::domain::time::UnixMillis;
-use shared::store::{Charge, Clients, Reserve, Store};
+use shared::store::{Charge, Clients, OUTBOX_SHARDS, Pending, Reserve, Store};
 
 use crate::emulators::Emulator;
 
@@ -159,6 +159,15 @@ impl World {
             .settle(address, copy, &charge(copy, tokens), self.now())
             .await
             .unwrap()
+    }
+
+    /// What the whole outbox holds from before `before`.
+    pub(super) async fn unsent(&self, before: UnixMillis) -> Vec<Pending> {
+        let mut groups = Vec::new();
+        for shard in 0..OUTBOX_SHARDS {
+            groups.extend(self.store.unsent(shard, before).await.unwrap());
+        }
+        groups
     }
 
     pub(super) async fn counter(&self) -> Counter {

@@ -26,6 +26,7 @@ const CALLS: &[(&str, &[&str])] = &[
     ("get_object", &["s3:GetObject"]),
     ("put_object", &["s3:PutObject"]),
     ("list_objects_v2", &["s3:ListBucket"]),
+    ("list_object_versions", &["s3:ListBucketVersions"]),
     ("send_message_batch", &["sqs:SendMessage"]),
     ("change_message_visibility", &["sqs:ChangeMessageVisibility"]),
     ("get_secret_value", &["secretsmanager:GetSecretValue"]),
@@ -116,6 +117,7 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
         "Table",
     ),
     ("status", &["s3:GetObject"], "Uploads/results/*"),
+    ("status", &["s3:ListBucketVersions"], "Uploads"),
     ("status", &["kms:Decrypt"], "CopiesKey"),
     (
         "status",

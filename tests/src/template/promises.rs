@@ -143,7 +143,11 @@ fn work_is_given_out_one_copy_at_a_time_and_is_never_lost_silently() {
     );
     assert_eq!(
         source["ScalingConfig"],
-        json!({ "MaximumConcurrency": { "Ref": "WorkerConcurrency" } })
+        json!({ "Fn::If": [
+            "OnAws",
+            { "MaximumConcurrency": { "Ref": "WorkerConcurrency" } },
+            { "Ref": "AWS::NoValue" },
+        ] })
     );
 
     let sweeper = &template.resource("Sweeper").properties;
@@ -162,7 +166,14 @@ fn every_function_and_queue_has_its_alarms_and_every_alarm_an_action() {
         .map(|(name, alarm)| {
             let alarm = &alarm.properties;
             assert!(alarm["AlarmActions"]["Fn::If"].is_array(), "{name} tells nobody");
-            assert_eq!(alarm["TreatMissingData"], "notBreaching", "{name}");
+            // A metric without data is calm, except where silence is the trouble.
+            let silence_is_trouble = alarm["ComparisonOperator"] == "LessThanThreshold";
+            let missing = if silence_is_trouble {
+                "breaching"
+            } else {
+                "notBreaching"
+            };
+            assert_eq!(alarm["TreatMissingData"], missing, "{name}");
             let on = &alarm["Dimensions"][0]["Value"];
             let on = target(on).or(on.as_str()).unwrap();
             (on.to_owned(), alarm["MetricName"].as_str().unwrap().to_owned())
@@ -174,6 +185,7 @@ fn every_function_and_queue_has_its_alarms_and_every_alarm_an_action() {
         ("Api", "5xx"),
         ("sweeper", "LedgerDrift"),
         ("worker", "WasteTokens"),
+        ("Sweeper", "Invocations"),
     ];
     for (name, _) in template.of_type("AWS::Serverless::Function") {
         expected.extend([(name, "Errors"), (name, "Throttles")]);
@@ -186,11 +198,24 @@ fn every_function_and_queue_has_its_alarms_and_every_alarm_an_action() {
 }
 
 #[test]
+fn a_sweeper_that_is_not_called_raises_an_alarm_within_minutes() {
+    let template = Template::read();
+    let alarm = &template.resource("SweeperStopped").properties;
+    assert_eq!(target(&alarm["Dimensions"][0]["Value"]), Some("Sweeper"));
+    assert_eq!(
+        (&alarm["ComparisonOperator"], &alarm["Threshold"]),
+        (&json!("LessThanThreshold"), &json!(1))
+    );
+    let silence = alarm["Period"].as_u64().unwrap() * alarm["EvaluationPeriods"].as_u64().unwrap();
+    assert!((120..=600).contains(&silence), "{silence} s");
+}
+
+#[test]
 fn alarms_on_our_own_metrics_listen_to_lines_that_the_code_writes() {
     let line: Value =
         serde_json::from_str(&Metrics::of("sweeper").value("x", Unit::Count, 1).line(0)).unwrap();
     let directive = &line["_aws"]["CloudWatchMetrics"][0];
-    assert_eq!(directive["Dimensions"], json!([["function"]]));
+    assert_eq!(directive["Dimensions"], json!([["function", "stage"]]));
     let template = Template::read();
     let alarms = template.of_type("AWS::CloudWatch::Alarm");
     let ours: Vec<&Value> = alarms
@@ -201,11 +226,9 @@ fn alarms_on_our_own_metrics_listen_to_lines_that_the_code_writes() {
     for alarm in ours {
         assert_eq!(alarm["Namespace"], directive["Namespace"], "{alarm}");
         let dimensions = alarm["Dimensions"].as_array().unwrap();
-        assert_eq!(
-            (dimensions.len(), &dimensions[0]["Name"]),
-            (1, &json!("function")),
-            "{alarm}"
-        );
+        let names: Vec<&Value> = dimensions.iter().map(|dimension| &dimension["Name"]).collect();
+        assert_eq!(names, ["function", "stage"], "{alarm}");
+        assert_eq!(target(&dimensions[1]["Value"]), Some("Stage"), "{alarm}");
         let function = dimensions[0]["Value"].as_str().unwrap();
         let written = format!("{}", alarm["MetricName"]);
         let sources = project_root().join("functions").join(function).join("src");

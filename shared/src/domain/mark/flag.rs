@@ -28,6 +28,8 @@ pub enum Flag {
     NotGraded,
     /// A page that was hard to read.
     LowConfidenceTranscription,
+    /// A page on which the model could read a pupil's name.
+    NameVisible,
     /// The copy was too long to be graded whole.
     Truncated,
     /// No pupil, or several, fit the name on the copy.
@@ -36,7 +38,7 @@ pub enum Flag {
 
 impl Flag {
     /// Every flag.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::MissingEvidence,
         Self::QuoteNotFound,
         Self::InstructionsInCopy,
@@ -47,6 +49,7 @@ impl Flag {
         Self::ClampedPoints,
         Self::NotGraded,
         Self::LowConfidenceTranscription,
+        Self::NameVisible,
         Self::Truncated,
         Self::PupilUncertain,
     ];
@@ -65,6 +68,7 @@ impl Flag {
             Self::ClampedPoints => "clamped_points",
             Self::NotGraded => "not_graded",
             Self::LowConfidenceTranscription => "low_confidence_transcription",
+            Self::NameVisible => "name_visible",
             Self::Truncated => "truncated",
             Self::PupilUncertain => "pupil_uncertain",
         }
@@ -94,6 +98,8 @@ impl Flag {
             (Self::NotGraded, Language::En) => "Criterion not graded",
             (Self::LowConfidenceTranscription, Language::Fr) => "Écriture difficile à lire",
             (Self::LowConfidenceTranscription, Language::En) => "Hard to read",
+            (Self::NameVisible, Language::Fr) => "Nom d’élève lisible par le modèle",
+            (Self::NameVisible, Language::En) => "Pupil’s name legible to the model",
             (Self::Truncated, Language::Fr) => "Copie trop longue, lue en partie",
             (Self::Truncated, Language::En) => "Copy too long, read in part",
             (Self::PupilUncertain, Language::Fr) => "Élève à confirmer",

@@ -131,7 +131,7 @@ fn instructions_are_flagged_whoever_finds_them() {
         &[],
         Doubts {
             hidden: &hidden,
-            hard_to_read: &[],
+            ..Doubts::default()
         },
     );
     assert_eq!(
@@ -154,7 +154,7 @@ fn a_quote_that_stands_only_in_hidden_text_is_not_found() {
         &[],
         Doubts {
             hidden: &hidden,
-            hard_to_read: &[],
+            ..Doubts::default()
         },
     );
     assert!(
@@ -176,13 +176,15 @@ fn pages_hard_to_read_invisible_characters_and_a_cut_copy_are_flagged() {
         full_marks(),
         &[],
         Doubts {
-            hidden: &[],
             hard_to_read: &[2],
+            name_visible: &[1],
+            ..Doubts::default()
         },
     );
     let expected = [
         Finding::on_page(Flag::HiddenText, 1),
         Finding::on_page(Flag::LowConfidenceTranscription, 2),
+        Finding::on_page(Flag::NameVisible, 1),
         Finding::on_copy(Flag::Truncated),
     ];
     for finding in expected {
@@ -204,14 +206,20 @@ fn a_blank_copy_is_not_graded_and_not_zero() {
         &rubric(),
         Doubts {
             hidden: &hidden,
-            hard_to_read: &[],
+            hard_to_read: &[1],
+            name_visible: &[1],
         },
     );
     assert_eq!(verified.mark, Mark::NotGraded);
     assert_eq!(verified.proposal.awards.len(), 3);
     assert_eq!(
         verified.flags(),
-        BTreeSet::from([Flag::HiddenText, Flag::BlankCopy])
+        BTreeSet::from([
+            Flag::HiddenText,
+            Flag::BlankCopy,
+            Flag::LowConfidenceTranscription,
+            Flag::NameVisible,
+        ])
     );
 }
 

@@ -340,7 +340,7 @@ impl System {
     async fn is_over(&self, sober: &World, address: &Address) -> bool {
         let resolved = sober.reservation(address).await.state != ReservationState::Pending;
         let later = sober.now().plus_seconds(1);
-        resolved && self.faulty.waiting() == 0 && sober.store.unsent(later).await.unwrap().is_empty()
+        resolved && self.faulty.waiting() == 0 && sober.unsent(later).await.is_empty()
     }
 
     /// Whatever failed on the way, the end is one of those that the plot allows.

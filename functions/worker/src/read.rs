@@ -1,0 +1,160 @@
+//! A copy's PDF, read: fetched, taken apart by a child process, and transcribed where it is a picture.
+
+use sha2::{Digest, Sha256};
+use shared::domain::failure::CopyFailure;
+use shared::grading::detect::{Reading, reading};
+use shared::grading::prompt;
+use shared::grading::reply::{self, Trust};
+use shared::grading::verify::Doubts;
+use shared::grading::{HiddenText, PageImage, PageKind, PageText, tokens_max};
+use shared::llm::Model;
+use shared::pdf::{self, Document, Images};
+use shared::store::{PDF_BYTES_MAX, copy_key};
+use shared::telemetry::{Metrics, Unit};
+
+use crate::RETRY_SECONDS;
+use crate::ask::{Asking, Trouble};
+use crate::prepare::Brief;
+
+/// Long enough to read handwriting, and one page stays within the promise of 3,300 tokens. Unit: pixels.
+const PAGE_LONG_SIDE_PX: u16 = 1_280;
+
+/// Which bytes were graded. A later upload to the same slot is another version.
+pub(crate) struct Origin {
+    /// SHA-256 of the PDF, in hexadecimal digits.
+    pub(crate) sha256: String,
+    /// The bucket's id of the version; none in a bucket without versions.
+    pub(crate) version: Option<String>,
+}
+
+/// The copy's pages as the pipeline takes them.
+pub(crate) struct Pages {
+    pub(crate) origin: Origin,
+    pub(crate) texts: Vec<PageText>,
+    images: Vec<PageImage>,
+    hidden: Vec<HiddenText>,
+    hard_to_read: Vec<u32>,
+    name_visible: Vec<u32>,
+}
+
+impl Pages {
+    /// What reading them left to doubt.
+    pub(crate) fn doubts(&self) -> Doubts<'_> {
+        Doubts {
+            hidden: &self.hidden,
+            hard_to_read: &self.hard_to_read,
+            name_visible: &self.name_visible,
+        }
+    }
+}
+
+/// Reads the copy, with the model's help where it is a scan.
+pub(crate) async fn read<M: Model>(asking: &mut Asking<'_, M>, brief: &Brief) -> Result<Pages, Trouble> {
+    let mut pages = fetch(asking, brief).await?;
+    if let Reading::Transcribe(wanted) = reading(&pages.texts) {
+        transcribe(asking, &mut pages, &wanted).await?;
+    }
+    Ok(pages)
+}
+
+/// Fetches the PDF and reads it in a child process.
+async fn fetch<M: Model>(asking: &Asking<'_, M>, brief: &Brief) -> Result<Pages, Trouble> {
+    let doors = asking.doors;
+    let key = copy_key(asking.address.assignment, asking.copy.copy);
+    let bytes_max = usize::try_from(PDF_BYTES_MAX).unwrap_or(usize::MAX);
+    let Some(found) = doors.objects.find(&key, bytes_max).await? else {
+        return Err(Trouble::Copy(CopyFailure::file_missing()));
+    };
+    let images = Images {
+        long_side_px: PAGE_LONG_SIDE_PX,
+        name_zone_percent: brief.assignment.name_zone_percent,
+        name_zone_pages: brief.assignment.name_zone_pages,
+        ..Images::default()
+    };
+    match doors.reader.clone().images(images).read(&found.bytes).await {
+        Ok(document) => {
+            let origin = Origin {
+                sha256: hex::encode(Sha256::digest(&found.bytes)),
+                version: found.version,
+            };
+            Ok(pages(document, origin))
+        }
+        Err(rejected) if rejected.retryable() => Err(Trouble::Later {
+            seconds: RETRY_SECONDS,
+            failure: rejected.failure(),
+        }),
+        Err(rejected) => Err(Trouble::Copy(rejected.failure())),
+    }
+}
+
+fn pages(document: Document, origin: Origin) -> Pages {
+    let hidden = document.hidden.iter().filter(|it| it.reason.suspicious());
+    let hidden = hidden
+        .map(|it| HiddenText {
+            page: it.page,
+            text: it.excerpt.clone(),
+        })
+        .collect();
+    let (mut texts, mut images) = (Vec::new(), Vec::new());
+    for page in document.pages {
+        let (kind, text) = match page.kind {
+            pdf::PageKind::Typed => (PageKind::Typed, page.text()),
+            // What a scan says is read from its picture; a text layer beside it could say anything.
+            pdf::PageKind::Scanned => (PageKind::Scanned, String::new()),
+            pdf::PageKind::Blank => (PageKind::Blank, String::new()),
+        };
+        texts.push(PageText {
+            number: page.number,
+            kind,
+            text,
+        });
+        images.extend(page.image.map(|image| PageImage {
+            number: page.number,
+            jpeg: image.jpeg,
+        }));
+    }
+    Pages {
+        origin,
+        texts,
+        images,
+        hidden,
+        hard_to_read: Vec::new(),
+        name_visible: Vec::new(),
+    }
+}
+
+/// Has the model read the pages that are pictures.
+async fn transcribe<M: Model>(
+    asking: &mut Asking<'_, M>,
+    pages: &mut Pages,
+    wanted: &[u32],
+) -> Result<(), Trouble> {
+    let images: Vec<PageImage> = pages
+        .images
+        .drain(..)
+        .filter(|image| wanted.contains(&image.number))
+        .collect();
+    let prompts = prompt::transcription(&images);
+    asking.hold(prompts.iter().map(tokens_max).sum()).await?;
+    let mut numbers = images.iter().map(|image| image.number);
+    for prompt in prompts {
+        let asked: Vec<u32> = numbers.by_ref().take(prompt::TRANSCRIPTION_PAGES_MAX).collect();
+        for page in asking
+            .ask(&prompt, |text| reply::transcription(text, &asked))
+            .await?
+        {
+            if page.trust == Trust::Low {
+                pages.hard_to_read.push(page.page);
+            }
+            if page.name_visible {
+                pages.name_visible.push(page.page);
+            }
+            if let Some(text) = pages.texts.iter_mut().find(|text| text.number == page.page) {
+                text.text = page.text;
+            }
+        }
+    }
+    let visible = u64::try_from(pages.name_visible.len()).unwrap_or(u64::MAX);
+    asking.emit(Metrics::of("worker").value("NamesVisible", Unit::Count, visible));
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! What a run leaves in the metrics.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::teacher::sample;
+use super::world::World;
+
+fn sum(lines: &[Value], name: &str) -> u64 {
+    lines.iter().filter_map(|line| line.get(name)?.as_u64()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_counts_its_copies_and_times_every_phase_of_each() {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let assignment = teacher.exam().await;
+    let files = [
+        ("typed.pdf", sample("histoire/bernard-ines.pdf")),
+        ("scan.pdf", sample("histoire/roux-theo.pdf")),
+        ("blank.pdf", sample("histoire/fontaine-jules.pdf")),
+        ("cut.pdf", sample("histoire/garnier-lina.pdf")),
+    ];
+    teacher.hand_in(&assignment, &files).await;
+    teacher.start(&assignment).await;
+    world.work().await;
+
+    let lines = world.measured();
+    assert_eq!(sum(&lines, "CopiesGraded"), 3);
+    assert_eq!(sum(&lines, "CopiesFailed"), 1);
+    let failures: Vec<&Value> = lines.iter().filter_map(|line| line.get("failure")).collect();
+    assert_eq!(failures, ["pdf-truncated"]);
+    // A blank copy asks no model and has nothing to verify; a file that cannot be read was not detected.
+    for (phase, times) in [
+        ("warm-up", 1),
+        ("detection", 3),
+        ("grading", 2),
+        ("verification", 2),
+    ] {
+        let timed = lines
+            .iter()
+            .filter(|line| line["phase"] == phase && line.get("PhaseMilliseconds").is_some())
+            .count();
+        assert_eq!(timed, times, "{phase}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_workers_metrics_are_few_and_their_dimensions_bounded() {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let assignment = teacher.exam().await;
+    let files = [
+        ("typed.pdf", sample("histoire/bernard-ines.pdf")),
+        ("scan.pdf", sample("histoire/roux-theo.pdf")),
+    ];
+    teacher.hand_in(&assignment, &files).await;
+    teacher.start(&assignment).await;
+    world.work().await;
+
+    let mut paid_for = BTreeSet::new();
+    for line in world.measured() {
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        let dimensions = directive["Dimensions"][0].as_array().unwrap();
+        let values: Vec<String> = dimensions
+            .iter()
+            .map(|name| format!("{name}={}", line[name.as_str().unwrap()]))
+            .collect();
+        assert!(
+            dimensions.contains(&json!("function")) && dimensions.contains(&json!("stage")),
+            "{line}"
+        );
+        for metric in directive["Metrics"].as_array().unwrap() {
+            paid_for.insert(format!("{} {}", metric["Name"], values.join(" ")));
+        }
+    }
+    assert!(paid_for.len() <= 24, "{} metrics: {paid_for:#?}", paid_for.len());
+}
