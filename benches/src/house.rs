@@ -283,7 +283,10 @@ impl House {
             let pem = Arc::clone(&pem);
             async move { Ok(pem) }
         });
-        let limits = json!({ "free": GRANTED, "essentiel": GRANTED, "pro": GRANTED, "max": GRANTED });
+        let mut catalogue = serde_json::to_value(Catalogue::default())?;
+        for (tier, more) in ["free", "essentiel", "pro", "max"].into_iter().zip(0..) {
+            catalogue[tier]["tokens"] = json!(GRANTED + more);
+        }
         Ok(Teacher {
             token: self.session_key.mint(account, &self.clock)?,
             assignments: assignments::router(AssignmentDoors {
@@ -297,7 +300,8 @@ impl House {
                 store: self.store(),
                 objects: self.objects(),
                 queue: self.queue(),
-                limits: serde_json::from_value(limits)?,
+                billing: self.billing_queue(),
+                catalogue: serde_json::from_value(catalogue)?,
                 sessions,
                 clock: self.clock.clone(),
             })

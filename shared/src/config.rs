@@ -21,8 +21,6 @@ pub mod variable {
     pub const MODEL_KEY_SECRET: &str = "MODEL_KEY_SECRET";
     /// Price rows that replace or extend the built-in ones (JSON), optional.
     pub const PRICES_OVERRIDE: &str = "PRICES_OVERRIDE";
-    /// Tokens that each tier grants (JSON), optional.
-    pub const TIERS: &str = "TIERS";
     /// URL of the billing queue.
     pub const BILLING_QUEUE_URL: &str = "BILLING_QUEUE_URL";
     /// What is sold (JSON), optional.

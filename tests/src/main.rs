@@ -24,6 +24,8 @@ mod pdf_corpus;
 #[cfg(test)]
 mod pdf_samples;
 #[cfg(test)]
+mod stripe_fake;
+#[cfg(test)]
 mod template;
 #[cfg(test)]
 mod tidy;

@@ -1,8 +1,9 @@
 //! `openapi.json` is what the code says. `UPDATE_OPENAPI=1 cargo test -p tests openapi` writes it anew.
 
 use local::emulator::project_root;
+use shared::billing::{Connection, Patience};
 use shared::clock::Clock;
-use shared::domain::quota::TierLimits;
+use shared::domain::catalogue::Catalogue;
 use shared::http::Sessions;
 use shared::store::Clients;
 use utoipa::openapi::{ContactBuilder, InfoBuilder, OpenApi};
@@ -39,7 +40,7 @@ async fn contract() -> OpenApi {
     let clock = Clock::fixed(0);
     let sessions = Sessions::new(clock.clone(), || async { Ok("".into()) });
     let store = clients.store("table");
-    let limits = TierLimits::default();
+    let catalogue = Catalogue::default();
     let (_, mut contract) = assignments::router(assignments::Doors {
         store: store.clone(),
         signer: clients.upload_signer("bucket"),
@@ -50,18 +51,29 @@ async fn contract() -> OpenApi {
         store: store.clone(),
         objects: clients.objects("bucket"),
         queue: clients.queue("http://127.0.0.1:9/queue"),
-        limits,
+        billing: clients.billing_queue("http://127.0.0.1:9/billing"),
+        catalogue: catalogue.clone(),
         sessions: sessions.clone(),
         clock: clock.clone(),
     });
     let (_, status) = status::router(status::Doors {
         store,
         objects: clients.objects("bucket"),
-        limits,
+        catalogue: catalogue.clone(),
+        sessions: sessions.clone(),
+        clock: clock.clone(),
+    });
+    let (_, checkout) = checkout::router(checkout::Doors {
+        store: clients.store("table"),
+        connection: Connection::new(None, Patience::default()).unwrap(),
+        secrets: clients.secrets(clock.clone()),
+        key_secret: "stripe".to_owned(),
+        catalogue,
+        web_origin: "https://corrigeuse.example".to_owned(),
         sessions,
         clock,
     });
-    for further in [grade, status] {
+    for further in [grade, status, checkout] {
         assert_names_mean_one_thing(&contract, &further);
         contract.merge(further);
     }

@@ -287,7 +287,7 @@ fn changeable(subscription: &Subscription) -> Result<(), Failure> {
     }
     let owes = subscription.payment != Payment::Paid || subscription.pending == Some(Pending::Upgrade);
     if owes {
-        return Err(Failure::Conflict(Conflict::PaymentDue(subscription.pay_page.clone())));
+        return Err(Failure::Conflict(Conflict::PaymentDue));
     }
     Ok(())
 }

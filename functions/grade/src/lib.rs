@@ -7,13 +7,13 @@ use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use shared::clock::Clock;
+use shared::domain::catalogue::Catalogue;
 use shared::domain::failure::{Failure, Internal};
 use shared::domain::ids::{AssignmentId, RunId};
-use shared::domain::quota::TierLimits;
 use shared::domain::run::{Reservation, ReservationState, RunState};
 use shared::domain::time::UnixMillis;
 use shared::http::{Body, Caller, Correlation, IdempotencyKey, Path, Problem, Sessions};
-use shared::store::{Objects, Queue, Store};
+use shared::store::{BillingQueue, Objects, Queue, Store};
 use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -28,8 +28,10 @@ pub struct Doors {
     pub objects: Objects,
     /// The work queue.
     pub queue: Queue,
-    /// What each tier grants.
-    pub limits: TierLimits,
+    /// The billing queue: a renewal that nobody told us of is asked for there.
+    pub billing: BillingQueue,
+    /// What is sold.
+    pub catalogue: Catalogue,
     /// Checks session tokens.
     pub sessions: Sessions,
     /// Tells the time.

@@ -18,7 +18,9 @@ async fn main() -> Result<(), lambda_http::Error> {
         store: clients.store(&required(variable::TABLE_NAME)?),
         objects: clients.objects(&required(variable::BUCKET_NAME)?),
         queue: clients.queue(&required(variable::QUEUE_URL)?),
-        limits: json_or_default(variable::TIERS)?,
+        billing: clients.billing_queue(&required(variable::BILLING_QUEUE_URL)?),
+        // A catalogue that cannot be sold from stops the function here.
+        catalogue: json_or_default(variable::CATALOGUE)?,
         sessions: Sessions::new(clock.clone(), keys),
         clock,
     };

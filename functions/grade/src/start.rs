@@ -2,11 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use shared::domain::billing::{Cause, Message, Whose};
 use shared::domain::copy::{Copy, CopyState};
 use shared::domain::failure::{Conflict, Failure, Internal, Noun, QuotaExceeded, Sentence};
 use shared::domain::ids::{AccountId, CopyId, RunId};
+use shared::domain::plan::{Hold, Plan};
 use shared::domain::quota::{copies_that_fit, copy_estimate_tokens};
 use shared::domain::run::{Address, COPIES_MAX, Estimate, PREFIX_RESERVE_TOKENS, Reservation, Reserved, Run};
+use shared::domain::time::UnixMillis;
 use shared::store::{Assignment, Idempotency, Reserve, Starting};
 
 use crate::Doors;
@@ -101,8 +104,10 @@ async fn reserve(
     let assignment = request.assignment.assignment;
     let rubric_version = rubric_version(doors, request).await?;
     let copies = estimates(doors, request, starting).await?;
-    let plan = doors.store.plan(request.account).await?;
     let now = doors.now();
+    let billing = doors.store.billing(request.account).await?;
+    let plan = billing.plan(now);
+    may_start(doors, request.account, &plan, now).await?;
     let run = Run {
         run: RunId::mint(now),
         account: request.account,
@@ -119,7 +124,7 @@ async fn reserve(
     let reserve = Reserve {
         run: &run,
         copies: &copies,
-        granted_tokens: plan.granted_tokens(&doors.limits),
+        granted_tokens: plan.granted_tokens(&doors.catalogue),
         idempotency: request.idempotency,
         starting: Some(starting),
         expires_at: now.plus_seconds(RUN_SECONDS_MAX),
@@ -142,8 +147,35 @@ async fn reserve(
                 remaining_tokens: counter.remaining,
                 needed_tokens: reserve.amount(),
                 copies_that_fit: copies_that_fit(counter.remaining, PREFIX_RESERVE_TOKENS, &tokens),
+                subscribed: billing.subscription.is_some(),
+                upgrades: doors.catalogue.above(plan.tier).collect(),
             }))
         }
+    }
+}
+
+/// Whether the account's money lets anything be started. A period that should have been renewed is asked about at
+/// Stripe, beside the run: for an hour the old period's tokens go on meanwhile.
+async fn may_start(
+    doors: &Doors,
+    account: AccountId,
+    plan: &Plan,
+    now: UnixMillis,
+) -> Result<(), Failure> {
+    if plan.overdue {
+        let ask = Message::Sync {
+            whose: Whose::Account(account),
+            cause: Cause::Asked,
+            at: now,
+        };
+        if doors.billing.send(&[ask]).await.is_err() {
+            tracing::warn!("a renewal could not be asked for; the daily comparison does");
+        }
+    }
+    match plan.hold {
+        None => Ok(()),
+        Some(Hold::Frozen) => Err(Failure::Conflict(Conflict::AccountFrozen)),
+        Some(Hold::RenewalUnknown) => Err(Failure::Conflict(Conflict::RenewalUnknown)),
     }
 }
 

@@ -6,10 +6,12 @@ mod view;
 use axum::Json;
 use axum::extract::{FromRef, State};
 use shared::clock::Clock;
+use shared::domain::catalogue::Catalogue;
 use shared::domain::failure::Failure;
+use shared::domain::standing::Standing;
 use shared::domain::ids::{AssignmentId, CopyId, RunId};
 use shared::domain::page::{Page, Paging};
-use shared::domain::quota::TierLimits;
+use shared::domain::time::UnixMillis;
 use shared::http::{Caller, Path, Problem, Sessions};
 use shared::store::{Objects, Store};
 use utoipa::openapi::OpenApi;
@@ -25,12 +27,18 @@ pub struct Doors {
     pub store: Store,
     /// The bucket: results.
     pub objects: Objects,
-    /// What each tier grants.
-    pub limits: TierLimits,
+    /// What is sold.
+    pub catalogue: Catalogue,
     /// Checks session tokens.
     pub sessions: Sessions,
     /// Tells the time.
     pub clock: Clock,
+}
+
+impl Doors {
+    fn now(&self) -> UnixMillis {
+        UnixMillis::new(self.clock.now_millis())
+    }
 }
 
 /// The function's routes and their contract.
@@ -40,7 +48,8 @@ pub fn router(doors: Doors) -> (axum::Router, OpenApi) {
         .routes(routes!(get_run))
         .routes(routes!(list_run_copies))
         .routes(routes!(get_result))
-        .routes(routes!(get_usage));
+        .routes(routes!(get_usage))
+        .routes(routes!(get_subscription));
     shared::http::router(doors, routes)
 }
 
@@ -105,4 +114,11 @@ async fn get_result(
     responses((status = 200, body = UsageView), Problem))]
 async fn get_usage(State(doors): State<Doors>, caller: Caller) -> Result<Json<UsageView>, Failure> {
     Ok(Json(progress::usage(&doors, caller.account()).await?))
+}
+
+/// Show how the account stands: tier, tokens, period, what is pending and how its payments are.
+#[utoipa::path(get, path = "/api/subscription/status", tag = "status",
+    responses((status = 200, body = Standing), Problem))]
+async fn get_subscription(State(doors): State<Doors>, caller: Caller) -> Result<Json<Standing>, Failure> {
+    Ok(Json(progress::standing(&doors, caller.account()).await?))
 }

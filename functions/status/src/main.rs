@@ -17,7 +17,8 @@ async fn main() -> Result<(), lambda_http::Error> {
     let doors = Doors {
         store: clients.store(&required(variable::TABLE_NAME)?),
         objects: clients.objects(&required(variable::BUCKET_NAME)?),
-        limits: json_or_default(variable::TIERS)?,
+        // A catalogue that cannot be sold from stops the function here.
+        catalogue: json_or_default(variable::CATALOGUE)?,
         sessions: Sessions::new(clock.clone(), keys),
         clock,
     };

@@ -6,6 +6,7 @@ use shared::domain::copy::Copy;
 use shared::domain::failure::{Failure, Internal, Noun};
 use shared::domain::ids::{AccountId, CopyId};
 use shared::domain::page::{Cursor, Page, Paging};
+use shared::domain::standing::Standing;
 use shared::domain::quota::Counter;
 use shared::grading::result::CopyResult;
 use shared::store::{Assignment, RunRecord, copy_key};
@@ -89,16 +90,21 @@ pub(crate) async fn result(doors: &Doors, copy: &Copy) -> Result<ResultNow, Fail
     })
 }
 
+/// How the account stands, as far as we know: `GET /api/subscription/return` asks Stripe.
+pub(crate) async fn standing(doors: &Doors, account: AccountId) -> Result<Standing, Failure> {
+    let billing = doors.store.billing(account).await?;
+    let plan = billing.plan(doors.now());
+    let unopened = Counter::opened(plan.granted_tokens(&doors.catalogue));
+    let counter = doors.store.counter(account, &plan.period).await?;
+    let subscription = billing.subscription.as_ref();
+    Ok(Standing::new(&plan, subscription, counter.unwrap_or(unopened)))
+}
+
 /// The account's plan with its counter.
 pub(crate) async fn usage(doors: &Doors, account: AccountId) -> Result<UsageView, Failure> {
-    let plan = doors.store.plan(account).await?;
-    let granted = plan.granted_tokens(&doors.limits);
+    let plan = doors.store.plan(account, doors.now()).await?;
     // Before its first run, a period's counter is what it will be opened with.
-    let unopened = Counter {
-        granted,
-        remaining: granted,
-        ..Counter::default()
-    };
+    let unopened = Counter::opened(plan.granted_tokens(&doors.catalogue));
     let counter = doors.store.counter(account, &plan.period).await?;
     Ok(UsageView::new(&plan, counter.unwrap_or(unopened)))
 }

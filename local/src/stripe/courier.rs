@@ -79,6 +79,8 @@ pub struct Courier {
     pub policy: Policy,
     /// The endpoint's secrets: one, or two while it is rotated.
     pub secrets: Vec<String>,
+    /// How far the world is ahead of whoever receives: signatures carry the receiver's time.
+    pub ahead_seconds: i64,
     seed: Seed,
     seen: usize,
     waiting: Vec<Parcel>,
@@ -92,6 +94,7 @@ impl Courier {
         Self {
             policy,
             secrets,
+            ahead_seconds: 0,
             seed: Seed::new(seed),
             seen: 0,
             waiting: Vec::new(),
@@ -176,7 +179,7 @@ impl Courier {
         Some(Letter {
             event: event.id.clone(),
             kind: event.kind,
-            signature: sign(&body, world.now(), &self.secrets),
+            signature: sign(&body, world.now() - self.ahead_seconds, &self.secrets),
             body,
             attempt: parcel.attempt,
         })

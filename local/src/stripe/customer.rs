@@ -170,7 +170,8 @@ impl World {
         for subscription in live {
             self.end_subscription(&subscription, Ending::Requested);
         }
-        if let Some((_, gone)) = self.customers.change(id, |customer| customer.deleted = true) {
+        // The event shows the customer as it was.
+        if let Some((gone, _)) = self.customers.change(id, |customer| customer.deleted = true) {
             self.emit("customer.deleted", gone);
         }
         Ok(())

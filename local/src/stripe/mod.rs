@@ -47,6 +47,7 @@ mod http;
 pub mod invoice;
 pub mod json;
 pub mod payment;
+mod phase;
 pub mod portal;
 mod proration;
 pub mod refund;

@@ -57,7 +57,7 @@ const REAL_BASE_URL: &str = "https://api.anthropic.com";
 const PARAMETERS: [(&str, &str); 4] = [
     ("MODEL", "Model"),
     ("PRICES_OVERRIDE", "PricesOverride"),
-    ("TIERS", "Tiers"),
+    ("CATALOGUE", "Catalogue"),
     ("RUST_LOG", "LogLevel"),
 ];
 
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn a_key_switches_to_the_real_provider_and_is_never_shown() {
         let real =
-            settings("# mine\nMODEL_KEY='sk-secret'\nTIERS={\"free\": 10}\nLOCAL_API_PORT = 9001").unwrap();
+            settings("# mine\nMODEL_KEY='sk-secret'\nCATALOGUE={\"free\": 10}\nLOCAL_API_PORT = 9001").unwrap();
         let expected = Provider::Real {
             base_url: REAL_BASE_URL.to_owned(),
             key: "sk-secret".to_owned(),

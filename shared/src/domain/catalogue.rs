@@ -70,13 +70,13 @@ pub struct Catalogue([Offer; 4]);
 
 /// What a tier would give: for whoever is asked to choose one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Upgrade<'a> {
+pub struct Upgrade {
     /// The tier.
     pub tier: Tier,
     /// What it grants each month. Unit: tokens.
     pub tokens: u64,
     /// What it costs each month.
-    pub price: &'a Price,
+    pub price: Price,
 }
 
 impl Catalogue {
@@ -108,14 +108,18 @@ impl Catalogue {
     }
 
     /// The tiers above `tier`, cheapest first.
-    pub fn above(&self, tier: Tier) -> impl Iterator<Item = Upgrade<'_>> {
+    pub fn above(&self, tier: Tier) -> impl Iterator<Item = Upgrade> {
         Tier::ALL
             .into_iter()
             .filter(move |&it| it > tier)
             .filter_map(|tier| {
                 let price = self.price(tier, Interval::Month)?;
                 let tokens = self.granted_tokens(tier);
-                Some(Upgrade { tier, tokens, price })
+                Some(Upgrade {
+                tier,
+                tokens,
+                price: price.clone(),
+            })
             })
     }
 

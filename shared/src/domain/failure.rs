@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Language;
+use super::catalogue::Upgrade;
 use super::quota::Tier;
 
 /// A sentence in both languages: what is wrong, where, and what to do.
@@ -68,6 +69,8 @@ pub enum Noun {
     Run,
     /// A result that is not there (yet).
     Result,
+    /// A checkout session.
+    Checkout,
     /// A path that the API does not have.
     Route,
 }
@@ -94,6 +97,20 @@ pub enum Conflict {
     NothingToGrade,
     /// The assignment has no barème yet.
     NoRubric,
+    /// A payment is disputed or was given back: nothing is started.
+    AccountFrozen,
+    /// The paid period is over, and Stripe has not said that another began.
+    RenewalUnknown,
+    /// The account has a subscription: it is changed, not bought again.
+    Subscribed,
+    /// The account has none.
+    NotSubscribed,
+    /// Another checkout of the account can still be paid.
+    CheckoutOpen,
+    /// An invoice waits for its payment.
+    PaymentDue,
+    /// The bank refused the card.
+    PaymentDeclined,
 }
 
 /// A run that does not fit what is left.
@@ -109,6 +126,10 @@ pub struct QuotaExceeded {
     pub needed_tokens: u64,
     /// How many of the asked copies would fit, taken in order.
     pub copies_that_fit: usize,
+    /// Whether the account is subscribed: then its tier is changed, else bought.
+    pub subscribed: bool,
+    /// The tiers above, cheapest first.
+    pub upgrades: Vec<Upgrade>,
 }
 
 /// A failure of one request. Each has a status and a stable type in `http::problem`.
@@ -177,6 +198,13 @@ impl Failure {
             Self::Conflict(Conflict::CopiesBusy(_)) => "copies-busy",
             Self::Conflict(Conflict::NothingToGrade) => "nothing-to-grade",
             Self::Conflict(Conflict::NoRubric) => "no-rubric",
+            Self::Conflict(Conflict::AccountFrozen) => "account-frozen",
+            Self::Conflict(Conflict::RenewalUnknown) => "renewal-unknown",
+            Self::Conflict(Conflict::Subscribed) => "already-subscribed",
+            Self::Conflict(Conflict::NotSubscribed) => "not-subscribed",
+            Self::Conflict(Conflict::CheckoutOpen) => "checkout-open",
+            Self::Conflict(Conflict::PaymentDue) => "payment-due",
+            Self::Conflict(Conflict::PaymentDeclined) => "payment-declined",
             Self::QuotaExceeded(_) => "quota-exceeded",
             Self::Unavailable(_) => "unavailable",
             Self::Internal(_) => "internal",
@@ -269,6 +297,34 @@ impl Conflict {
                 "Ce devoir n'a pas encore de barème : ajoutez-en un avant de corriger.",
                 "This assignment has no barème yet: add one before grading.",
             ),
+            Self::AccountFrozen => Sentence::new(
+                "Un paiement est contesté ou a été remboursé : aucune correction ne part tant que ce n'est pas réglé. Écrivez-nous. Relecture et exports restent ouverts.",
+                "A payment is disputed or was given back: nothing is graded until that is settled. Write to us. Review and export stay open.",
+            ),
+            Self::RenewalUnknown => Sentence::new(
+                "Votre période est terminée et son renouvellement n'est pas encore confirmé : nous le demandons à Stripe, réessayez dans une minute.",
+                "Your period is over and its renewal is not confirmed yet: we are asking Stripe, try again in a minute.",
+            ),
+            Self::Subscribed => Sentence::new(
+                "Vous avez déjà un abonnement : changez de formule au lieu d'en acheter un second.",
+                "You have a subscription already: change its tier instead of buying a second one.",
+            ),
+            Self::NotSubscribed => Sentence::new(
+                "Ce compte n'a pas d'abonnement : choisissez d'abord une formule.",
+                "This account has no subscription: choose a tier first.",
+            ),
+            Self::CheckoutOpen => Sentence::new(
+                "Un autre paiement est en cours sur ce compte : terminez-le, ou réessayez dans une minute.",
+                "Another checkout is under way on this account: finish it, or try again in a minute.",
+            ),
+            Self::PaymentDue => Sentence::new(
+                "Une facture attend son paiement : réglez-la (pay_page de GET /api/subscription/status), puis changez de formule.",
+                "An invoice waits for its payment: pay it (pay_page of GET /api/subscription/status), then change your tier.",
+            ),
+            Self::PaymentDeclined => Sentence::new(
+                "La banque a refusé le paiement : rien n'a changé. Mettez une autre carte (portail de paiement), puis réessayez.",
+                "The bank declined the payment: nothing has changed. Put in another card (payment portal), then try again.",
+            ),
         }
     }
 }
@@ -286,6 +342,7 @@ fn not_found(noun: Noun) -> Sentence {
             "Cette copie n'a pas encore de résultat",
             "This copy has no result yet",
         ),
+        Noun::Checkout => ("Ce paiement n'existe pas", "There is no such checkout"),
         Noun::Route => ("Cette adresse n'existe pas", "There is no such address"),
     };
     Sentence::new(

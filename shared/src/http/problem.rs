@@ -14,6 +14,7 @@ use utoipa::{IntoResponses, ToSchema};
 
 use crate::clock::Clock;
 use crate::domain::Language;
+use crate::domain::catalogue::Upgrade;
 use crate::domain::failure::{Failure, QuotaExceeded};
 
 const CORRELATION_HEADER: &str = "x-correlation-id";
@@ -55,6 +56,39 @@ struct Quota {
     needed_tokens: u64,
     /// How many of its copies would fit.
     copies_that_fit: usize,
+    /// The tiers above, cheapest first.
+    upgrades: Vec<Offer>,
+}
+
+/// A tier that could be had.
+#[derive(Debug, Serialize, ToSchema)]
+struct Offer {
+    /// `essentiel`, `pro` or `max`.
+    tier: &'static str,
+    /// What it grants each month. Unit: tokens.
+    tokens: u64,
+    /// What it costs each month, taxes included. Unit: euro cents.
+    amount_cents: u64,
+    /// How to get it: `GET` for a checkout, `POST` with the tier for a change.
+    method: &'static str,
+    /// Where.
+    href: String,
+}
+
+fn offer(subscribed: bool, upgrade: &Upgrade) -> Offer {
+    let tier = upgrade.tier.name();
+    let (method, href) = if subscribed {
+        ("POST", "/api/subscription/change".to_owned())
+    } else {
+        ("GET", format!("/api/subscription/checkout/{tier}"))
+    };
+    Offer {
+        tier,
+        tokens: upgrade.tokens,
+        amount_cents: upgrade.price.amount_cents,
+        method,
+        href,
+    }
 }
 
 impl From<&QuotaExceeded> for Quota {
@@ -65,6 +99,7 @@ impl From<&QuotaExceeded> for Quota {
             remaining_tokens: it.remaining_tokens,
             needed_tokens: it.needed_tokens,
             copies_that_fit: it.copies_that_fit,
+            upgrades: it.upgrades.iter().map(|upgrade| offer(it.subscribed, upgrade)).collect(),
         }
     }
 }

@@ -15,7 +15,7 @@ use local::provider::{Grader, Latency, Options, Provider, Question};
 use serde_json::Value;
 use shared::clock::Clock;
 use shared::domain::ids::AccountId;
-use shared::domain::quota::TierLimits;
+use shared::domain::catalogue::Catalogue;
 use shared::domain::time::UnixMillis;
 use shared::http::Sessions;
 use shared::llm::prices::Prices;
@@ -196,7 +196,7 @@ fn doors(
         async move { Ok(pem) }
     });
     let (store, objects) = (clients.store(table), clients.objects(table));
-    let limits = TierLimits::default();
+    let catalogue = Catalogue::default();
     let assignments = assignments::router(assignments::Doors {
         store: store.clone(),
         signer: clients.upload_signer(table),
@@ -207,14 +207,15 @@ fn doors(
         store: store.clone(),
         objects: objects.clone(),
         queue: clients.queue(queue_url),
-        limits,
+        billing: clients.billing_queue(queue_url),
+        catalogue: catalogue.clone(),
         sessions: sessions.clone(),
         clock: clock.clone(),
     });
     let status = status::router(status::Doors {
         store,
         objects,
-        limits,
+        catalogue,
         sessions,
         clock: clock.clone(),
     });

@@ -158,15 +158,7 @@ async fn changes_of_grant_beside_reservations_lose_nothing(emulator: Emulator) {
     };
     let copies = world.copies(1).await;
     let runs: Vec<_> = (0..6).map(|_| world.run()).collect();
-    let regrant = async |number: u64| {
-        let (id, granted) = (number.to_string(), 1_000_000 + number);
-        let period = &world.period;
-        world
-            .store
-            .regrant(world.account, period, granted, &id, world.now())
-            .await
-            .unwrap()
-    };
+    let regrant = async |revision| world.regrant(1_000_000 + revision, revision).await.unwrap();
     let reserve = async |run| world.reserve_run(run, &copies, 1_000).await.unwrap();
     join(join_all(runs.iter().map(reserve)), join_all((1..4).map(regrant))).await;
     let runs: Vec<_> = runs.iter().map(|run| run.address()).collect();

@@ -20,22 +20,16 @@ async fn a_new_tier_never_makes_remaining_negative(emulator: Emulator) {
     let address = world.started(&copies, 30_000).await;
     let copy = world.taken(&address, copies[0], "a").await;
     world.settle(&address, &copy, 29_000).await;
-    let regrant = async |granted, id: &str| {
-        world
-            .store
-            .regrant(world.account, &world.period, granted, id, world.now())
-            .await
-            .unwrap()
-    };
-    let lowered = regrant(10, "refund").await;
+    let regrant = async |granted, revision| world.regrant(granted, revision).await.unwrap();
+    let lowered = regrant(10, 1).await;
     assert_eq!(
         (lowered.remaining, lowered.granted),
         (0, 60_000 + PREFIX_RESERVE_TOKENS)
     );
-    let raised = regrant(1_200_000, "upgrade").await;
+    let raised = regrant(1_200_000, 2).await;
     assert_eq!(raised.granted, 1_200_000);
     assert_eq!(
-        regrant(5_000_000, "upgrade").await,
+        regrant(5_000_000, 2).await,
         raised,
         "the same change is made once"
     );

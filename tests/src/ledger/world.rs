@@ -2,22 +2,25 @@
 
 use aws_config::SdkConfig;
 use shared::clock::Clock;
+use shared::domain::catalogue::{Catalogue, Interval};
 use shared::domain::copy::{Copy, CopyState, Lease, Resolution, ResultSummary};
 use shared::domain::failure::Failure;
 use shared::domain::ids::{AccountId, AssignmentId, CopyId, RunId};
 use shared::domain::money::{Cost, Spent, Usage};
-use shared::domain::quota::{Counter, Entry, Period};
+use shared::domain::quota::{Counter, Entry, Period, Tier};
 use shared::domain::run::{
     Address, Estimate, PREFIX_RESERVE_TOKENS, Reservation, ReservationState, Reserved, Run,
 };
+use shared::domain::subscription::{Payment, Subscription};
 use shared::domain::time::UnixMillis;
-use shared::store::{Charge, Clients, EntryLine, Extended, OUTBOX_SHARDS, Pending, Reserve, Store};
+use shared::store::{Answer, Charge, Clients, EntryLine, Extended, OUTBOX_SHARDS, Pending, Reserve, Store};
 
 use crate::emulators::Emulator;
 
 pub(super) const START_MILLIS: i64 = 1_763_596_800_000;
 pub(super) const GRANTED: u64 = 100_000;
 pub(super) const LEASE_SECONDS: i64 = 330;
+const SUBSCRIPTION: &str = "sub_1";
 const RUN_SECONDS: i64 = 6 * 3600;
 
 /// An account with an assignment.
@@ -41,7 +44,7 @@ impl World {
         Self {
             store: Clients::on(config).store(table),
             account: AccountId::mint(now),
-            period: Period::free(),
+            period: Period::parse(&format!("{SUBSCRIPTION}@{}", START_MILLIS / 1000)).unwrap(),
             assignment: AssignmentId::mint(now),
             granted: GRANTED,
             clock,
@@ -60,6 +63,40 @@ impl World {
 
     pub(super) fn now(&self) -> UnixMillis {
         UnixMillis::new(self.clock.now_millis())
+    }
+
+    /// Stripe's answer of this revision: the period now grants so many tokens.
+    pub(super) async fn regrant(&self, granted: u64, revision: u64) -> Result<Counter, Failure> {
+        let mut catalogue = serde_json::to_value(Catalogue::default()).unwrap();
+        for (tier, tokens) in [("free", granted - 1), ("essentiel", granted)] {
+            catalogue[tier]["tokens"] = tokens.into();
+        }
+        let start = UnixMillis::new(START_MILLIS);
+        let subscription = Subscription {
+            id: SUBSCRIPTION.to_owned(),
+            tier: Tier::Essentiel,
+            interval: Interval::Month,
+            term_start: start,
+            term_end: start.plus_seconds(30 * 24 * 3_600),
+            started_at: start,
+            renews: true,
+            paid: true,
+            payment: Payment::Paid,
+            kept_until: None,
+            pay_page: None,
+            frozen: false,
+            pending: None,
+        };
+        let answer = Answer {
+            account: self.account,
+            revision,
+            subscription: Some(&subscription),
+            events: &[],
+            catalogue: &serde_json::from_value(catalogue).unwrap(),
+            now: self.now(),
+        };
+        self.store.record(&answer).await?;
+        Ok(self.store.counter(self.account, &self.period).await?.unwrap())
     }
 
     pub(super) async fn copies(&self, count: usize) -> Vec<CopyId> {

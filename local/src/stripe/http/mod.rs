@@ -217,8 +217,6 @@ struct State {
     faults: Faults,
     kept: HashMap<String, Kept>,
     seen: Vec<Seen>,
-    /// How far the world is ahead of the clock, in seconds.
-    ahead: i64,
 }
 
 impl Desk {
@@ -239,7 +237,6 @@ impl Desk {
             faults: Faults::new(settings.seed),
             kept: HashMap::new(),
             seen: Vec::new(),
-            ahead: 0,
         };
         Self {
             secret_key: settings.secret_key,
@@ -252,7 +249,7 @@ impl Desk {
     /// The state at the present time. Every change under the lock is complete before anything can panic.
     fn lock(&self) -> MutexGuard<'_, State> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.clock.now_millis().div_euclid(1000) + state.ahead;
+        let now = self.clock.now_millis().div_euclid(1000) + state.courier.ahead_seconds;
         state.world.advance_to(now);
         state
     }
@@ -265,7 +262,7 @@ impl Desk {
 
     fn advance(&self, seconds: i64) {
         self.with(|state| {
-            state.ahead += seconds.max(0);
+            state.courier.ahead_seconds += seconds.max(0);
             state.world.advance(seconds.max(0));
         });
     }

@@ -10,10 +10,11 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// Delivers what is due, for ever.
 pub(super) async fn deliver(desk: Arc<Desk>) {
-    let client = reqwest::Client::new();
+    // Made for the first letter: it reads the machine's certificates.
+    let mut client: Option<reqwest::Client> = None;
     loop {
         for (url, letter) in due(&desk) {
-            let status = post(&client, &url, &letter).await;
+            let status = post(client.get_or_insert_default(), &url, &letter).await;
             let mut state = desk.lock();
             let state = &mut *state;
             state.courier.answered(&mut state.world, &letter, status);

@@ -176,7 +176,9 @@ pub fn dispute(account: &Account, dispute: &Dispute) -> Value {
         "metadata": {},
         "payment_intent": dispute.intent,
         "payment_method_details": {
-            "card": { "brand": "visa", "case_type": "chargeback", "network_reason_code": "10.4" },
+            "card": {
+                "brand": "visa", "case_type": "chargeback", "network": "visa", "network_reason_code": "10.4",
+            },
             "type": "card",
         },
         "reason": "fraudulent",

@@ -198,20 +198,13 @@ impl System {
     /// What happens beside the grading, after so many deliveries.
     async fn meanwhile(&self, address: &Address) {
         let world = &self.world;
-        let regrant = async |granted, id: &str| {
-            self.insist(async || {
-                let (account, period) = (world.account, &world.period);
-                world
-                    .store
-                    .regrant(account, period, granted, id, world.now())
-                    .await
-            })
-            .await
+        let regrant = async |granted, revision| {
+            self.insist(async || world.regrant(granted, revision).await).await
         };
         match (self.plot, self.delivered.get()) {
             (Plot::StoppedMidway, 3) => self.stop(address).await,
-            (Plot::Regrant, 1) => assert_eq!(regrant(UPGRADE, "upgrade").await.granted, UPGRADE),
-            (Plot::Regrant, 3) => assert_eq!(regrant(REFUND, "refund").await.granted, REFUND),
+            (Plot::Regrant, 1) => assert_eq!(regrant(UPGRADE, 1).await.granted, UPGRADE),
+            (Plot::Regrant, 3) => assert_eq!(regrant(REFUND, 2).await.granted, REFUND),
             _ => {}
         }
     }
