@@ -21,6 +21,7 @@ use local::provider::{Latency, Options, Provider};
 use local::supervisor::SessionKey;
 use serde_json::json;
 use shared::clock::Clock;
+use shared::domain::catalogue::Catalogue;
 use shared::domain::copy::Copy;
 use shared::domain::ids::{AccountId, RunId};
 use shared::domain::run::{Address, ReservationState};
@@ -300,7 +301,7 @@ impl House {
                 store: self.store(),
                 objects: self.objects(),
                 queue: self.queue(),
-                billing: self.billing_queue(),
+                billing: Clients::on(self.others.clone()).billing_queue(&self.queue_url),
                 catalogue: serde_json::from_value(catalogue)?,
                 sessions,
                 clock: self.clock.clone(),

@@ -4,23 +4,20 @@ mod sell;
 mod view;
 
 use axum::Json;
-use axum::extract::{FromRef, Query, State};
-use serde::Deserialize;
+use axum::extract::{FromRef, State};
 use shared::billing::{Connection, Stripe};
 use shared::clock::Clock;
-use shared::domain::Language;
-use shared::domain::catalogue::{Catalogue, Interval};
+use shared::domain::catalogue::Catalogue;
 use shared::domain::failure::{Failure, Internal};
 use shared::domain::standing::Standing;
 use shared::domain::time::UnixMillis;
-use shared::http::{Body, Caller, Path, Problem, Sessions};
+use shared::http::{Body, Caller, Path, Problem, Query, Sessions};
 use shared::store::{Secrets, Store};
 use utoipa::openapi::OpenApi;
-use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use view::{CheckoutView, InvoiceList, PageView};
+use view::{Change, CheckoutQuery, CheckoutView, InvoiceList, PageView, ReturnQuery};
 
 /// What the routes need.
 #[derive(Clone, FromRef)]
@@ -32,10 +29,12 @@ pub struct Doors {
     /// Reads secrets.
     pub secrets: Secrets,
     /// Name of the secret with Stripe's key.
+    #[from_ref(skip)]
     pub key_secret: String,
     /// What is sold.
     pub catalogue: Catalogue,
     /// Where the web app is: Stripe's pages send the browser back there.
+    #[from_ref(skip)]
     pub web_origin: String,
     /// Checks session tokens.
     pub sessions: Sessions,
@@ -68,17 +67,6 @@ pub fn router(doors: Doors) -> (axum::Router, OpenApi) {
     shared::http::router(doors, routes)
 }
 
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct CheckoutQuery {
-    /// How it is paid: `month` (the default) or `year`.
-    #[serde(default)]
-    interval: Interval,
-    /// The language of Stripe's page: `fr` (the default) or `en`.
-    #[serde(default)]
-    language: Language,
-}
-
 /// Begin a checkout for a paid tier, or go on with the one that was begun: where to pay, and how the account stands.
 /// An account that is subscribed already changes its tier with `POST /api/subscription/change`.
 #[utoipa::path(get, path = "/api/subscription/checkout/{tier}", tag = "checkout",
@@ -99,14 +87,6 @@ async fn get_checkout(
     Ok(Json(sell::checkout(&doors, caller.account(), wish).await?))
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct ReturnQuery {
-    /// The checkout session that Stripe's page came from.
-    #[serde(default)]
-    session_id: Option<String>,
-}
-
 /// Where the browser comes back to from Stripe: the account is brought to what Stripe says before this answers, so
 /// that whoever has paid is never still blocked.
 #[utoipa::path(get, path = "/api/subscription/return", tag = "checkout", params(ReturnQuery),
@@ -120,20 +100,13 @@ async fn get_return(
     Ok(Json(standing))
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Change {
-    /// `essentiel`, `pro` or `max`; `free` ends the subscription with its period.
-    tier: String,
-}
-
 /// Change the tier: up at once, with the difference invoiced now; down, or to `free`, when the period ends.
 #[utoipa::path(post, path = "/api/subscription/change", tag = "checkout", request_body = Change,
     responses((status = 200, body = Standing), Problem))]
 async fn post_change(
     State(doors): State<Doors>,
     caller: Caller,
-    Body(change): Body<Change>,
+    Body { value: change, .. }: Body<Change>,
 ) -> Result<Json<Standing>, Failure> {
     let tier = sell::tier_or_free(&change.tier)?;
     Ok(Json(sell::change(&doors, caller.account(), tier).await?))

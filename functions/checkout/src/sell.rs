@@ -300,7 +300,7 @@ async fn at_stripe(
 ) -> Result<wire::Subscription, Failure> {
     for customer in billing.customer.iter().chain(&billing.others) {
         let listed = stripe.subscriptions_of(customer, PAGES_MAX).await?;
-        if let Some(found) = listed.items.into_iter().find(|it| it.id == subscription.id) {
+        if let Some(found) = listed.objects.into_iter().find(|it| it.id == subscription.id) {
             return Ok(found);
         }
     }
@@ -365,7 +365,7 @@ pub(crate) async fn invoices(doors: &Doors, account: AccountId) -> Result<Invoic
     let stripe = doors.stripe().await?;
     let mut found = Vec::new();
     for customer in std::iter::once(customer).chain(&billing.others) {
-        found.extend(stripe.invoices_of(customer, PAGES_MAX).await?.items);
+        found.extend(stripe.invoices_of(customer, PAGES_MAX).await?.objects);
     }
     found.sort_by_key(|invoice| std::cmp::Reverse(invoice.created));
     let items = found.into_iter().map(|invoice| InvoiceView {

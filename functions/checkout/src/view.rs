@@ -1,8 +1,39 @@
-//! What the routes answer, beside [`Standing`].
+//! What the routes take, and what they answer beside [`Standing`].
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use shared::domain::Language;
+use shared::domain::catalogue::Interval;
 use shared::domain::standing::Standing;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
+
+/// How somebody wants to pay.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct CheckoutQuery {
+    /// How it is paid: `month` (the default) or `year`.
+    #[serde(default)]
+    pub(crate) interval: Interval,
+    /// The language of Stripe's page: `fr` (the default) or `en`.
+    #[serde(default)]
+    pub(crate) language: Language,
+}
+
+/// Where a browser comes from.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ReturnQuery {
+    /// The checkout session that Stripe's page came from.
+    #[serde(default)]
+    pub(crate) session_id: Option<String>,
+}
+
+/// The tier that somebody wants.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Change {
+    /// `essentiel`, `pro` or `max`; `free` ends the subscription with its period.
+    pub(crate) tier: String,
+}
 
 /// A checkout that can be paid, and how the account stands meanwhile.
 #[derive(Debug, Serialize, ToSchema)]

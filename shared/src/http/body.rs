@@ -1,6 +1,6 @@
 //! Bodies, paths, idempotency keys and list parameters, parsed before a handler sees them.
 
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use serde::Deserialize;
@@ -75,6 +75,20 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     }
 }
 
+/// The query's parameters.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = axum::response::Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let read = axum::extract::Query::<T>::from_request_parts(parts, state).await;
+        read.map(|axum::extract::Query(value)| Self(value))
+            .map_err(|error| Failure::Malformed(error.body_text()).into_response())
+    }
+}
+
 /// The `Idempotency-Key` header, as a digest: what a caller sends never becomes a part of a key.
 #[derive(Debug, Clone)]
 pub struct IdempotencyKey(Option<String>);
@@ -129,8 +143,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Paging {
     type Rejection = axum::response::Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let read = Query::<RawPaging>::from_request_parts(parts, state).await;
-        let Query(raw) = read.map_err(|_| invalid_list().into_response())?;
+        let read = axum::extract::Query::<RawPaging>::from_request_parts(parts, state).await;
+        let axum::extract::Query(raw) = read.map_err(|_| invalid_list().into_response())?;
         let cursor = raw.cursor.as_deref().map(Cursor::parse).transpose();
         Ok(Self {
             cursor: cursor.map_err(IntoResponse::into_response)?,

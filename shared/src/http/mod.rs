@@ -5,7 +5,7 @@ mod problem;
 mod router;
 mod session;
 
-pub use body::{BODY_BYTES_MAX, Body, IdempotencyKey, Path};
+pub use body::{BODY_BYTES_MAX, Body, IdempotencyKey, Path, Query};
 pub use problem::{Correlation, Problem};
 pub use router::router;
 pub use session::{ACCESS_SECONDS, Caller, Sessions, mint};
