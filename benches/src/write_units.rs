@@ -170,12 +170,14 @@ impl Write {
         }
         let change = self.body["UpdateExpression"].as_str().unwrap_or_default();
         match self.operation.as_str() {
-            "TransactWriteItems" if any("COPY#") => "copy: claim",
-            "TransactWriteItems" if any("IDEMPOTENCY#") => "run: key of the upload request",
-            "TransactWriteItems" => "run: prepared",
+            // A reservation and a copy, no line: the counter did not move. A claim has messages beside them.
+            "TransactWriteItems" if keys.len() == 2 => "copy: hold more tokens",
+            "TransactWriteItems" => "copy: claim",
             "PutItem" => "copy: upload slot",
             "DeleteItem" => "run: message sent",
             _ if change.contains("prepare_epoch") => "run: lease of the preparation",
+            _ if change.contains("prepared") => "run: prepared",
+            _ if any("IDEMPOTENCY#") => "run: key of the upload request",
             _ if change.contains("lease_until = :until") => "copy: lease",
             _ => "copy: phase",
         }

@@ -45,6 +45,8 @@ pub(crate) enum Fault {
     DeathBefore,
     /// Whoever sent it dies just after it was carried out.
     DeathAfter,
+    /// It waits on its way, until the test lets it go on.
+    Held,
 }
 
 /// Whether a request changes something.
@@ -78,6 +80,8 @@ struct Desk {
     script: Option<Script>,
     state: Mutex<State>,
     death: Notify,
+    held: Notify,
+    go: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -101,6 +105,8 @@ impl Faulty {
                 script,
                 state: Mutex::default(),
                 death: Notify::new(),
+                held: Notify::new(),
+                go: Notify::new(),
             }),
         }
     }
@@ -140,6 +146,16 @@ impl Faulty {
     /// Ends when a request was sent that its sender must not outlive.
     pub(crate) async fn death(&self) {
         self.desk.death.notified().await;
+    }
+
+    /// Ends when a request is held on its way.
+    pub(crate) async fn held(&self) {
+        self.desk.held.notified().await;
+    }
+
+    /// Lets the held request go on.
+    pub(crate) fn go(&self) {
+        self.desk.go.notify_one();
     }
 
     /// The queue's next message.
@@ -252,6 +268,11 @@ impl HttpConnector for Connector {
                 Some(Fault::DeathAfter) => {
                     this.forward(request).await?;
                     this.die().await
+                }
+                Some(Fault::Held) => {
+                    this.desk.held.notify_one();
+                    this.desk.go.notified().await;
+                    this.forward(request).await
                 }
                 Some(Fault::Throttled) => Ok(throttled(&request)),
                 Some(Fault::Conflict) => Ok(conflict(&request)),

@@ -21,6 +21,18 @@ async fn openapi_json_is_what_the_code_says() {
     );
 }
 
+/// Merging keeps the first of two schemas of one name: the other's routes would promise what they do not answer.
+fn assert_names_mean_one_thing(contract: &OpenApi, further: &OpenApi) {
+    let schemas = |of: &OpenApi| of.components.clone().unwrap_or_default().schemas;
+    let known = schemas(contract);
+    for (name, schema) in schemas(further) {
+        assert!(
+            known.get(&name).is_none_or(|known| *known == schema),
+            "two functions have a {name} each: give one another name"
+        );
+    }
+}
+
 async fn contract() -> OpenApi {
     // Nothing is called: the routes are only asked what they are.
     let clients = Clients::on(local::emulator::sdk_config("http://127.0.0.1:9").await);
@@ -49,8 +61,10 @@ async fn contract() -> OpenApi {
         sessions,
         clock,
     });
-    contract.merge(grade);
-    contract.merge(status);
+    for further in [grade, status] {
+        assert_names_mean_one_thing(&contract, &further);
+        contract.merge(further);
+    }
     contract.info = InfoBuilder::new()
         .title("La Corrigeuse")
         .version("1")

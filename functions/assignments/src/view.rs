@@ -1,7 +1,7 @@
 //! What the routes answer.
 
 use serde::Serialize;
-use shared::domain::copy::Copy;
+use shared::domain::copy::{Copy, CopyState};
 use shared::domain::failure::{Failure, Internal};
 use shared::store::{Assignment, PresignedPost, RubricRecord};
 use std::collections::BTreeMap;
@@ -47,16 +47,6 @@ impl From<Assignment> for AssignmentView {
     }
 }
 
-/// A page of assignments.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct AssignmentList {
-    /// The assignments.
-    pub items: Vec<AssignmentView>,
-    /// Where the next page starts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<String>,
-}
-
 /// A barème version.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RubricView {
@@ -68,7 +58,7 @@ pub struct RubricView {
 
 impl RubricView {
     /// Reads a stored version.
-    pub fn read(record: &RubricRecord) -> Result<Self, Failure> {
+    pub fn read(record: RubricRecord) -> Result<Self, Failure> {
         let rubric = serde_json::from_str(&record.rubric)
             .map_err(|error| Failure::Internal(Internal::new(format!("stored barème: {error}"))))?;
         Ok(Self {
@@ -77,16 +67,6 @@ impl RubricView {
             created_at: record.created_at.rfc3339(),
         })
     }
-}
-
-/// A page of barème versions.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct RubricList {
-    /// The versions.
-    pub items: Vec<RubricView>,
-    /// Where the next page starts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<String>,
 }
 
 /// Where to send one PDF.
@@ -136,33 +116,22 @@ pub struct CopyView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pupil: Option<String>,
     size_bytes: u64,
-    /// `new`, `queued`, `leased`, `graded` or `failed`.
-    state: &'static str,
+    state: CopyState,
     #[serde(skip_serializing_if = "Option::is_none")]
     run: Option<String>,
     created_at: String,
 }
 
-impl From<&Copy> for CopyView {
-    fn from(copy: &Copy) -> Self {
+impl From<Copy> for CopyView {
+    fn from(copy: Copy) -> Self {
         Self {
             id: copy.copy.to_string(),
-            name: copy.file_name.clone(),
-            pupil: copy.pupil.clone().filter(|pupil| !pupil.is_empty()),
+            name: copy.file_name,
+            pupil: copy.pupil.filter(|pupil| !pupil.is_empty()),
             size_bytes: copy.size_bytes,
-            state: copy.state.name(),
+            state: copy.state,
             run: copy.run.map(|run| run.to_string()),
             created_at: copy.created_at.rfc3339(),
         }
     }
-}
-
-/// A page of copies.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CopyList {
-    /// The copies.
-    pub items: Vec<CopyView>,
-    /// Where the next page starts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<String>,
 }

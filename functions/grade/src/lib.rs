@@ -7,20 +7,20 @@ use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use shared::clock::Clock;
-use shared::domain::failure::{Failure, Internal, Noun};
+use shared::domain::failure::{Failure, Internal};
 use shared::domain::ids::{AssignmentId, RunId};
 use shared::domain::quota::TierLimits;
-use shared::domain::run::{Reservation, RunState};
+use shared::domain::run::{Reservation, ReservationState, RunState};
 use shared::domain::time::UnixMillis;
-use shared::http::{Body, Caller, Correlation, IdempotencyKey, Path, Problem, Sessions, edge};
-use shared::store::{Assignment, Objects, Queue, RunRecord, Store};
+use shared::http::{Body, Caller, Correlation, IdempotencyKey, Path, Problem, Sessions};
+use shared::store::{Objects, Queue, Store};
 use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// What the routes need.
-#[derive(Clone)]
+#[derive(Clone, FromRef)]
 pub struct Doors {
     /// The table.
     pub store: Store,
@@ -34,12 +34,6 @@ pub struct Doors {
     pub sessions: Sessions,
     /// Tells the time.
     pub clock: Clock,
-}
-
-impl FromRef<Doors> for Sessions {
-    fn from_ref(doors: &Doors) -> Self {
-        doors.sessions.clone()
-    }
 }
 
 /// Which copies to grade, and with which barème.
@@ -59,10 +53,8 @@ struct Nothing {}
 
 /// A run that was accepted, or asked to stop.
 #[derive(Debug, Serialize, ToSchema)]
-struct RunView {
+struct AcceptedRun {
     run: String,
-    /// `running`, `stopping`, `stopped` or `done`.
-    #[schema(value_type = String)]
     state: RunState,
     /// Copies in the run.
     copies: u32,
@@ -72,14 +64,14 @@ struct RunView {
     reserved_tokens: u64,
 }
 
-impl From<Reservation> for RunView {
+impl From<Reservation> for AcceptedRun {
     fn from(it: Reservation) -> Self {
         Self {
             run: it.run.to_string(),
             state: it.run_state(),
             copies: it.total,
             open: it.open,
-            reserved_tokens: if it.state == shared::domain::run::ReservationState::Pending {
+            reserved_tokens: if it.state == ReservationState::Pending {
                 it.left
             } else {
                 0
@@ -92,56 +84,37 @@ impl Doors {
     fn now(&self) -> UnixMillis {
         UnixMillis::new(self.clock.now_millis())
     }
-
-    async fn assignment(&self, caller: Caller, id: &str) -> Result<Assignment, Failure> {
-        let missing = Failure::NotFound(Noun::Assignment);
-        let id: AssignmentId = id.parse().map_err(|_| missing.clone())?;
-        self.store.assignment(caller.account(), id).await?.ok_or(missing)
-    }
-
-    async fn run(&self, assignment: &Assignment, id: &str) -> Result<RunRecord, Failure> {
-        let missing = Failure::NotFound(Noun::Run);
-        let id: RunId = id.parse().map_err(|_| missing.clone())?;
-        self.store.run(assignment.assignment, id).await?.ok_or(missing)
-    }
 }
 
 /// The function's routes and their contract.
 pub fn router(doors: Doors) -> (axum::Router, OpenApi) {
-    let clock = doors.clock.clone();
-    let (router, api) = OpenApiRouter::new()
+    let routes = OpenApiRouter::new()
         .routes(routes!(start_run))
         .routes(routes!(stop_run))
-        .routes(routes!(retry_run))
-        .with_state(doors)
-        .split_for_parts();
-    let router = router
-        .fallback(async || Failure::NotFound(Noun::Route))
-        .method_not_allowed_fallback(async || Failure::MethodNotAllowed)
-        .layer(axum::middleware::from_fn_with_state(clock, edge));
-    (router, api)
+        .routes(routes!(retry_run));
+    shared::http::router(doors, routes)
 }
 
 /// Start grading. The quota is checked and tokens are reserved before anything is sent; a run that does not fit
 /// is refused with what is left and what would fit.
 #[utoipa::path(post, path = "/api/assignments/{assignment}/runs", tag = "runs", request_body = NewRun,
-    params(("assignment" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
-    responses((status = 202, body = RunView), (status = 402, body = Problem, content_type = "application/problem+json"), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    params(("assignment" = String, Path), IdempotencyKey),
+    responses((status = 202, body = AcceptedRun), (status = 402, body = Problem, content_type = "application/problem+json"), Problem))]
 async fn start_run(
     State(doors): State<Doors>,
     caller: Caller,
-    Path(assignment): Path<String>,
+    Path(assignment): Path<AssignmentId>,
     Correlation(correlation): Correlation,
     key: IdempotencyKey,
     body: Body<NewRun>,
-) -> Result<(StatusCode, Json<RunView>), Failure> {
-    let assignment = doors.assignment(caller, &assignment).await?;
+) -> Result<(StatusCode, Json<AcceptedRun>), Failure> {
+    let assignment = doors.store.owned_assignment(caller.account(), assignment).await?;
     let request = start::Request {
         account: caller.account(),
         assignment,
         rubric_version: body.value.rubric_version,
         copies: start::Which::parse(body.value.copies)?,
-        idempotency: key.digest().map(|key| (key.to_owned(), body.digest)),
+        idempotency: key.asking(&body.digest),
         correlation,
     };
     Ok((
@@ -153,15 +126,14 @@ async fn start_run(
 /// Stop a run. Copies that wait are given back, those in hand may finish; what was not used returns.
 #[utoipa::path(post, path = "/api/assignments/{assignment}/runs/{run}/stop", tag = "runs", request_body = Nothing,
     params(("assignment" = String, Path), ("run" = String, Path)),
-    responses((status = 202, body = RunView), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 202, body = AcceptedRun), Problem))]
 async fn stop_run(
     State(doors): State<Doors>,
     caller: Caller,
-    Path((assignment, run)): Path<(String, String)>,
+    Path((assignment, run)): Path<(AssignmentId, RunId)>,
     _body: Body<Nothing>,
-) -> Result<(StatusCode, Json<RunView>), Failure> {
-    let assignment = doors.assignment(caller, &assignment).await?;
-    let record = doors.run(&assignment, &run).await?;
+) -> Result<(StatusCode, Json<AcceptedRun>), Failure> {
+    let (_, record) = doors.store.owned_run(caller.account(), assignment, run).await?;
     let stopped = doors.store.stop(&record.run.address(), doors.now()).await?;
     let reservation = stopped.ok_or_else(|| Failure::Internal(Internal::new("a run without reservation")))?;
     Ok((StatusCode::ACCEPTED, Json(reservation.into())))
@@ -169,24 +141,23 @@ async fn stop_run(
 
 /// Grade the failed copies of a run again, as a new run with the same barème version.
 #[utoipa::path(post, path = "/api/assignments/{assignment}/runs/{run}/retry", tag = "runs", request_body = Nothing,
-    params(("assignment" = String, Path), ("run" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
-    responses((status = 202, body = RunView), (status = 402, body = Problem, content_type = "application/problem+json"), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    params(("assignment" = String, Path), ("run" = String, Path), IdempotencyKey),
+    responses((status = 202, body = AcceptedRun), (status = 402, body = Problem, content_type = "application/problem+json"), Problem))]
 async fn retry_run(
     State(doors): State<Doors>,
     caller: Caller,
-    Path((assignment, run)): Path<(String, String)>,
+    Path((assignment, run)): Path<(AssignmentId, RunId)>,
     Correlation(correlation): Correlation,
     key: IdempotencyKey,
     body: Body<Nothing>,
-) -> Result<(StatusCode, Json<RunView>), Failure> {
-    let assignment = doors.assignment(caller, &assignment).await?;
-    let record = doors.run(&assignment, &run).await?;
+) -> Result<(StatusCode, Json<AcceptedRun>), Failure> {
+    let (assignment, record) = doors.store.owned_run(caller.account(), assignment, run).await?;
     let request = start::Request {
         account: caller.account(),
         assignment,
         rubric_version: Some(record.run.rubric_version),
         copies: start::Which::FailedIn(record.run.address()),
-        idempotency: key.digest().map(|key| (key.to_owned(), body.digest)),
+        idempotency: key.asking(&body.digest),
         correlation,
     };
     Ok((

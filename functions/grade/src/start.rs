@@ -7,21 +7,22 @@ use shared::domain::failure::{Conflict, Failure, Internal, Noun, QuotaExceeded, 
 use shared::domain::ids::{AccountId, CopyId, RunId};
 use shared::domain::quota::{copies_that_fit, copy_estimate_tokens};
 use shared::domain::run::{Address, COPIES_MAX, Estimate, PREFIX_RESERVE_TOKENS, Reservation, Reserved, Run};
-use shared::store::{Assignment, Created, Reserve};
+use shared::store::{Assignment, Idempotency, Reserve, Starting};
 
 use crate::Doors;
 
 /// What is left of a run after this is voided. Unit: seconds.
 const RUN_SECONDS_MAX: i64 = 6 * 3600;
+/// How often the copies are looked at, when other runs of the assignment are accepted meanwhile.
+const LOOKS_MAX: usize = 10;
 
 /// A run that someone asks for.
-pub(crate) struct Request {
+pub(crate) struct Request<'a> {
     pub(crate) account: AccountId,
     pub(crate) assignment: Assignment,
     pub(crate) rubric_version: Option<u32>,
     pub(crate) copies: Which,
-    /// Key and body, as digests.
-    pub(crate) idempotency: Option<(String, String)>,
+    pub(crate) idempotency: Option<Idempotency<'a>>,
     pub(crate) correlation: String,
 }
 
@@ -56,30 +57,50 @@ impl Which {
 }
 
 /// Reserves for the run and starts it.
-pub(crate) async fn start(doors: &Doors, request: Request) -> Result<Reservation, Failure> {
-    let assignment = request.assignment.assignment;
-    let idempotency = request
-        .idempotency
-        .as_ref()
-        .map(|(key, body)| (key.as_str(), body.as_str()));
-    // A repeated request finds its copies busy with its own first run: it is recognised before they are looked at.
-    if let Some(pair) = idempotency {
-        match doors.store.run_of_key(request.account, pair).await? {
-            Some(Created::KeyReused) => return Err(Failure::Conflict(Conflict::KeyReused)),
-            Some(Created::New(run) | Created::Repeated(run)) => return accepted(doors, &request, run).await,
-            None => {}
+pub(crate) async fn start(doors: &Doors, request: Request<'_>) -> Result<Reservation, Failure> {
+    for _ in 0..LOOKS_MAX {
+        let starting = doors.store.starting(request.assignment.assignment).await?;
+        // A repeated request finds its copies busy with its own first run, which may be on its way just now: it is
+        // recognised after those are read, and before the copies are.
+        let known = doors
+            .store
+            .run_of_key(request.account, request.idempotency)
+            .await?;
+        let run = match known {
+            Some(run) => Some(run),
+            None => reserve(doors, &request, &starting).await?,
+        };
+        if let Some(run) = run {
+            return accepted(doors, &request, run).await;
         }
     }
-    let rubric_version = request
-        .rubric_version
-        .unwrap_or(request.assignment.rubric_version);
-    if rubric_version == 0 {
+    Err(Failure::Unavailable(Internal::new(
+        "runs of one assignment are started too fast",
+    )))
+}
+
+/// The barème version that is asked for, if it is there.
+async fn rubric_version(doors: &Doors, request: &Request<'_>) -> Result<u32, Failure> {
+    let latest = request.assignment.rubric_version;
+    let version = request.rubric_version.unwrap_or(latest);
+    if version == 0 {
         return Err(Failure::Conflict(Conflict::NoRubric));
     }
-    if doors.store.rubric(assignment, rubric_version).await?.is_none() {
-        return Err(Failure::NotFound(Noun::Rubric));
-    }
-    let copies = estimates(doors, &request).await?;
+    let found = doors.store.rubric(request.assignment.assignment, version).await?;
+    found.ok_or(Failure::NotFound(Noun::Rubric))?;
+    Ok(version)
+}
+
+/// Looks at the copies and reserves for them. `None` when another run was accepted meanwhile, so that they are to be
+/// looked at again.
+async fn reserve(
+    doors: &Doors,
+    request: &Request<'_>,
+    starting: &Starting,
+) -> Result<Option<RunId>, Failure> {
+    let assignment = request.assignment.assignment;
+    let rubric_version = rubric_version(doors, request).await?;
+    let copies = estimates(doors, request, starting).await?;
     let plan = doors.store.plan(request.account).await?;
     let now = doors.now();
     let run = Run {
@@ -99,7 +120,8 @@ pub(crate) async fn start(doors: &Doors, request: Request) -> Result<Reservation
         run: &run,
         copies: &copies,
         granted_tokens: plan.granted_tokens(&doors.limits),
-        idempotency,
+        idempotency: request.idempotency,
+        starting: Some(starting),
         expires_at: now.plus_seconds(RUN_SECONDS_MAX),
     };
     let (outcome, pending) = doors.store.reserve(&reserve).await?;
@@ -110,8 +132,8 @@ pub(crate) async fn start(doors: &Doors, request: Request) -> Result<Reservation
         tracing::warn!(run = %run.run, "the run's first message waits in the outbox");
     }
     match outcome {
-        Reserved::Accepted(run) | Reserved::Repeated(run) => accepted(doors, &request, run).await,
-        Reserved::KeyReused => Err(Failure::Conflict(Conflict::KeyReused)),
+        Reserved::Accepted(run) | Reserved::Repeated(run) => Ok(Some(run)),
+        Reserved::Overtaken => Ok(None),
         Reserved::Refused(counter) => {
             let tokens: Vec<u64> = copies.iter().map(|estimate| estimate.tokens).collect();
             Err(Failure::QuotaExceeded(QuotaExceeded {
@@ -125,47 +147,27 @@ pub(crate) async fn start(doors: &Doors, request: Request) -> Result<Reservation
     }
 }
 
-async fn accepted(doors: &Doors, request: &Request, run: RunId) -> Result<Reservation, Failure> {
-    let record = doors
-        .store
-        .run(request.assignment.assignment, run)
-        .await?
-        .ok_or(Failure::NotFound(Noun::Run))?;
-    let reservation = doors.store.reservation(&record.run.address()).await?;
-    reservation.ok_or_else(|| Failure::Internal(Internal::new("a run without reservation")))
+async fn accepted(doors: &Doors, request: &Request<'_>, run: RunId) -> Result<Reservation, Failure> {
+    let record = doors.store.run(request.assignment.assignment, run).await?;
+    let record = record.ok_or(Failure::NotFound(Noun::Run))?;
+    doors.store.reservation_of(&record.run).await
 }
 
 /// The copies to grade, each with what it may need by the size of what was uploaded.
-async fn estimates(doors: &Doors, request: &Request) -> Result<Vec<Estimate>, Failure> {
+async fn estimates(
+    doors: &Doors,
+    request: &Request<'_>,
+    starting: &Starting,
+) -> Result<Vec<Estimate>, Failure> {
     let assignment = request.assignment.assignment;
     let uploaded = doors.objects.uploaded(assignment).await?;
-    let candidates = match &request.copies {
-        Which::All => {
-            let all = doors.store.all_copies(assignment).await?;
-            all.into_iter()
-                .filter(|copy| uploaded.contains_key(&copy.copy))
-                .collect()
-        }
-        Which::These(ids) => {
-            let found = doors.store.copies_by_id(assignment, ids).await?;
-            let mut by_id: HashMap<CopyId, Copy> = found.into_iter().map(|copy| (copy.copy, copy)).collect();
-            let ordered: Vec<Copy> = ids.iter().filter_map(|id| by_id.remove(id)).collect();
-            if ordered.len() < ids.len() {
-                return Err(Failure::NotFound(Noun::Copy));
-            }
-            ordered
-        }
-        Which::FailedIn(address) => {
-            let mut failed = doors.store.run_copies(address).await?;
-            failed.retain(|copy| copy.state == CopyState::Failed);
-            failed
-        }
-    };
-    let busy = candidates.iter().filter(|copy| copy.state.is_busy()).count();
-    let gradable: Vec<&Copy> = candidates
+    let candidates = candidates(doors, request, &uploaded).await?;
+    // Those that a run is about to take are as good as taken.
+    let (gradable, taken): (Vec<&Copy>, Vec<&Copy>) = candidates
         .iter()
         .filter(|copy| copy.state.is_gradable())
-        .collect();
+        .partition(|copy| !starting.holds(copy.copy));
+    let busy = taken.len() + candidates.iter().filter(|copy| copy.state.is_busy()).count();
     let all_of_them = matches!(request.copies, Which::All);
     if busy > 0 && (!all_of_them || gradable.is_empty()) {
         return Err(Failure::Conflict(Conflict::CopiesBusy(busy)));
@@ -181,6 +183,36 @@ async fn estimates(doors: &Doors, request: &Request) -> Result<Vec<Estimate>, Fa
         tokens: copy_estimate_tokens(uploaded.get(&copy.copy).copied().unwrap_or(copy.size_bytes)),
     };
     Ok(gradable.iter().map(estimate).collect())
+}
+
+/// The copies that the request is about, as they are now.
+async fn candidates(
+    doors: &Doors,
+    request: &Request<'_>,
+    uploaded: &HashMap<CopyId, u64>,
+) -> Result<Vec<Copy>, Failure> {
+    let assignment = request.assignment.assignment;
+    match &request.copies {
+        Which::All => {
+            let mut all = doors.store.all_copies(assignment).await?;
+            all.retain(|copy| uploaded.contains_key(&copy.copy));
+            Ok(all)
+        }
+        Which::These(ids) => {
+            let found = doors.store.copies_by_id(assignment, ids).await?;
+            let mut by_id: HashMap<CopyId, Copy> = found.into_iter().map(|copy| (copy.copy, copy)).collect();
+            let ordered: Vec<Copy> = ids.iter().filter_map(|id| by_id.remove(id)).collect();
+            if ordered.len() < ids.len() {
+                return Err(Failure::NotFound(Noun::Copy));
+            }
+            Ok(ordered)
+        }
+        Which::FailedIn(address) => {
+            let mut failed = doors.store.run_copies(address).await?;
+            failed.retain(|copy| copy.state == CopyState::Failed);
+            Ok(failed)
+        }
+    }
 }
 
 fn too_many() -> Failure {

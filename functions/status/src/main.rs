@@ -11,17 +11,14 @@ async fn main() -> Result<(), lambda_http::Error> {
     shared::telemetry::init();
     let clock = Clock::system();
     let clients = Clients::load().await;
-    let session_key = required(variable::SESSION_KEY_SECRET)?;
-    let secrets = clients.secrets(clock.clone());
-    let sessions = Sessions::new(clock.clone(), move || {
-        let (secrets, name) = (secrets.clone(), session_key.clone());
-        async move { secrets.get(&name).await }
-    });
+    let keys = clients
+        .secrets(clock.clone())
+        .source(required(variable::SESSION_KEY_SECRET)?);
     let doors = Doors {
         store: clients.store(&required(variable::TABLE_NAME)?),
         objects: clients.objects(&required(variable::BUCKET_NAME)?),
         limits: json_or_default(variable::TIERS)?,
-        sessions,
+        sessions: Sessions::new(clock.clone(), keys),
         clock,
     };
     lambda_http::run(router(doors).0).await

@@ -2,11 +2,14 @@
 
 use serde::Serialize;
 use shared::domain::Language;
-use shared::domain::copy::Copy;
+use shared::domain::copy::{Copy, CopyState};
 use shared::domain::money::Spent;
 use shared::domain::plan::Plan;
 use shared::domain::quota::Counter;
 use shared::domain::run::{Reservation, ReservationState, RunState};
+use shared::grading::Phase;
+use shared::grading::cost::usd;
+use shared::grading::result::CopyResult;
 use shared::store::RunRecord;
 use utoipa::ToSchema;
 
@@ -14,8 +17,6 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RunView {
     run: String,
-    /// `running`, `stopping`, `stopped` or `done`.
-    #[schema(value_type = String)]
     state: RunState,
     rubric_version: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,6 +55,7 @@ struct Tokens {
 /// What one phase spent on one model. Dollars as decimal text.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CostView {
+    /// `warm-up`, `detection` or `grading`.
     phase: String,
     model: String,
     input_tokens: u64,
@@ -85,10 +87,6 @@ impl From<&Spent> for CostView {
     }
 }
 
-fn usd(micro: u64) -> String {
-    format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000)
-}
-
 impl RunView {
     /// A run and its money.
     pub fn new(record: &RunRecord, reservation: &Reservation) -> Self {
@@ -116,18 +114,50 @@ impl RunView {
     }
 }
 
+/// The step that a worker is in. Verification, the third, is code: it is over in milliseconds, and never shown.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum ShownPhase {
+    /// Finding the pupil, the pages and the questions; transcribing a scan.
+    Detection,
+    /// Marking each criterion.
+    Grading,
+}
+
+impl ShownPhase {
+    fn parse(stored: &str) -> Option<Self> {
+        [
+            (Phase::Detection, Self::Detection),
+            (Phase::Grading, Self::Grading),
+        ]
+        .into_iter()
+        .find_map(|(phase, shown)| (phase.name() == stored).then_some(shown))
+    }
+}
+
+/// A copy's result, and whether it is still for the file that is there.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ResultNow {
+    /// As it was published.
+    #[serde(flatten)]
+    pub result: CopyResult,
+    /// Whether another PDF was uploaded since; absent in results older than `pdf`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pdf_changed: Option<bool>,
+}
+
 /// A copy in a run.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct CopyView {
+pub struct RunCopy {
     copy: String,
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pupil: Option<String>,
-    /// `queued`, `leased`, `graded`, `failed`; `new` when it was given back or is in another run now.
-    state: &'static str,
-    /// `detection` or `grading` while a worker has it; verification is code, and too quick to be seen.
+    /// `new` when it was given back or is in another run now.
+    state: CopyState,
+    /// While a worker has it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    phase: Option<String>,
+    phase: Option<ShownPhase>,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<ResultView>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,7 +185,7 @@ struct FailureView {
     detail: String,
 }
 
-impl CopyView {
+impl RunCopy {
     /// A copy as its run sees it.
     pub fn new(copy: &Copy, ours: bool, language: Language) -> Self {
         let summary = copy.summary.as_ref().filter(|_| ours);
@@ -163,8 +193,12 @@ impl CopyView {
             copy: copy.copy.to_string(),
             name: copy.file_name.clone(),
             pupil: copy.pupil.clone().filter(|pupil| !pupil.is_empty()),
-            state: if ours { copy.state.name() } else { "new" },
-            phase: copy.phase.clone().filter(|_| ours),
+            state: if ours { copy.state } else { CopyState::New },
+            phase: copy
+                .phase
+                .as_deref()
+                .filter(|_| ours && copy.state == CopyState::Leased)
+                .and_then(ShownPhase::parse),
             result: summary.map(|it| ResultView {
                 total: it.total.clone(),
                 total_on_20: it.total_on_20.clone(),
@@ -177,26 +211,6 @@ impl CopyView {
             }),
         }
     }
-}
-
-/// A page of a run's copies.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CopyList {
-    /// The copies, in the run's order.
-    pub items: Vec<CopyView>,
-    /// Where the next page starts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<String>,
-}
-
-/// A page of runs.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct RunList {
-    /// The runs, newest first.
-    pub items: Vec<RunView>,
-    /// Where the next page starts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<String>,
 }
 
 /// What the account used of its quota. Unit: tokens.

@@ -16,10 +16,13 @@ use shared::telemetry::{Metrics, Unit};
 use tokio::time::Instant;
 
 use crate::Doors;
+use crate::meter::{Bill, unknown_tokens_max, unseen_calls};
 
 /// Answers asked of the model for one prompt in one lease: a broken one is asked again once.
 const ANSWERS_MAX: usize = 2;
 const REPLY_BYTES_MAX: usize = 1024 * 1024;
+/// A copy comes back within this. Unit: seconds.
+const WAIT_SECONDS_MAX: i64 = 900;
 
 /// Why a copy is not graded by this lease.
 #[derive(Debug)]
@@ -60,6 +63,8 @@ pub(crate) struct Asking<'a, M> {
     pub(crate) spent: Vec<Spent>,
     /// Paid, and of no use. Unit: tokens.
     pub(crate) waste_tokens: u64,
+    /// Paid by this lease, used or not. Unit: tokens.
+    pub(crate) paid_tokens: u64,
     /// The models that answered, as the provider names them.
     pub(crate) models: Vec<String>,
     /// The provider's names of the calls.
@@ -72,25 +77,45 @@ impl<M: Model> Asking<'_, M> {
         self.spent.iter().map(|line| line.usage.charged_tokens()).sum()
     }
 
+    /// What the lease came to so far.
+    pub(crate) fn bill(&self) -> Bill {
+        Bill {
+            used: self.used_tokens(),
+            waste: self.waste_tokens,
+            paid: self.paid_tokens,
+        }
+    }
+
+    /// Shows the teacher which step the copy is in.
+    pub(crate) async fn show(&mut self, phase: Phase) -> Result<(), Trouble> {
+        let phase = phase.name();
+        if self.copy.phase.as_deref() == Some(phase) {
+            return Ok(());
+        }
+        if !self.doors.store.set_phase(self.address, self.copy, phase).await? {
+            return Err(Trouble::Fenced);
+        }
+        self.copy.phase = Some(phase.to_owned());
+        Ok(())
+    }
+
     /// Takes hold of what the next calls may use beyond what the copy reserves already. Nothing is sent before.
     pub(crate) async fn hold(&mut self, tokens: u64) -> Result<(), Trouble> {
         let needed = self.used_tokens().saturating_add(tokens);
-        let Some(more) = needed
-            .checked_sub(self.copy.reserved_tokens)
-            .filter(|more| *more > 0)
-        else {
+        if needed <= self.copy.reserved_tokens {
             return Ok(());
-        };
-        match self
-            .doors
-            .store
-            .extend(self.address, self.copy, more, self.doors.now())
-            .await?
-        {
+        }
+        let (store, now) = (&self.doors.store, self.doors.now());
+        match store.extend(self.address, self.copy, needed, now).await? {
             Extended::To(reserved) => {
                 self.copy.reserved_tokens = reserved;
                 Ok(())
             }
+            // What the run's other copies leave may be enough; on its last lease the copy ends.
+            Extended::Later => Err(Trouble::Later {
+                seconds: self.wait_seconds(),
+                failure: CopyFailure::quota(needed),
+            }),
             Extended::QuotaExceeded => Err(Trouble::Copy(CopyFailure::quota(needed))),
             Extended::Fenced => Err(Trouble::Fenced),
         }
@@ -159,20 +184,21 @@ impl<M: Model> Asking<'_, M> {
             Err(failure) => match failure.billed.filter(|_| failure.retryable()) {
                 None => {
                     let usage = failure.billed.unwrap_or_default();
-                    let (attempts, unknown_calls) = (failure.attempts, failure.unknown_calls);
-                    self.measure(prompt.phase, &usage, attempts, unknown_calls);
+                    self.paid_tokens += usage.charged_tokens();
+                    self.measure(prompt, &usage, failure.attempts, unseen_calls(&failure));
                     return Err(self.refused(&failure));
                 }
                 // Paid for, but not JSON. Kept like any answer, it is metered whoever takes the copy over, and
                 // counts among those that may be asked for.
                 Some(usage) => {
+                    let unseen = unseen_calls(&failure);
                     let kept = Kept {
                         text: String::new(),
                         usage,
                         model: self.doors.model.clone(),
                         request_id: failure.request_id,
                     };
-                    (kept, failure.attempts, failure.unknown_calls)
+                    (kept, failure.attempts, unseen)
                 }
             },
         };
@@ -182,28 +208,34 @@ impl<M: Model> Asking<'_, M> {
             // The answer is here and can be used; only a crash right now would pay for it twice.
             tracing::warn!(code = failure.code(), "a paid reply could not be kept");
         }
-        self.measure(prompt.phase, &kept.usage, attempts, unknown_calls);
+        self.paid_tokens += kept.usage.charged_tokens();
+        self.measure(prompt, &kept.usage, attempts, unknown_calls);
         Ok(kept)
     }
 
     /// What one call was billed.
-    fn measure(&self, phase: Phase, usage: &Usage, attempts: u32, unknown_calls: u32) {
+    fn measure(&self, prompt: &Prompt, usage: &Usage, attempts: u32, unknown_calls: u32) {
+        let phase = prompt.phase;
         let missed = phase == Phase::Grading && usage.prompt_tokens() > 0 && usage.cache_read_tokens == 0;
         self.emit(
             Metrics::of("worker")
-                .by("phase", name(phase))
+                .by("phase", phase.name())
                 .value("Calls", Unit::Count, u64::from(attempts))
                 .value("UnknownCalls", Unit::Count, u64::from(unknown_calls))
                 .value("ChargedTokens", Unit::Count, usage.charged_tokens())
                 .value("CacheReadTokens", Unit::Count, usage.cache_read_tokens)
                 .value("CacheMisses", Unit::Count, u64::from(missed)),
         );
+        if unknown_calls > 0 {
+            let tokens = unknown_tokens_max(prompt, unknown_calls);
+            self.emit(Metrics::of("worker").value("UnknownTokensMax", Unit::Count, tokens));
+        }
     }
 
     /// Measures a phase that is done, with its calls and without.
     pub(crate) fn took(&self, phase: Phase, started: i64) {
         let elapsed = self.doors.clock.now_millis() - started;
-        self.emit(Metrics::of("worker").by("phase", name(phase)).value(
+        self.emit(Metrics::of("worker").by("phase", phase.name()).value(
             "PhaseMilliseconds",
             Unit::Milliseconds,
             u64::try_from(elapsed).unwrap_or(0),
@@ -219,7 +251,7 @@ impl<M: Model> Asking<'_, M> {
     fn count(&mut self, phase: Phase, kept: &Kept) -> Result<(), Failure> {
         let rates = self.doors.rates(kept.usage.prompt_tokens())?;
         let line = Spent {
-            phase: name(phase).to_owned(),
+            phase: phase.name().to_owned(),
             model: self.doors.model.clone(),
             usage: kept.usage,
             cost: cost(&kept.usage, &rates),
@@ -232,11 +264,14 @@ impl<M: Model> Asking<'_, M> {
         Ok(())
     }
 
-    fn refused(&mut self, failure: &ModelFailure) -> Trouble {
-        // 20 s, 1 min, 3 min, 9 min, 15 min: an outage of half an hour fails nothing.
+    /// 20 s, 1 min, 3 min, 9 min, 15 min: an outage of half an hour fails nothing.
+    fn wait_seconds(&self) -> i64 {
         const FIRST_SECONDS: i64 = 20;
-        const LONGEST_SECONDS: i64 = 900;
         let grown = FIRST_SECONDS.saturating_mul(3_i64.saturating_pow(self.copy.epoch.saturating_sub(1)));
+        grown.min(WAIT_SECONDS_MAX)
+    }
+
+    fn refused(&mut self, failure: &ModelFailure) -> Trouble {
         tracing::warn!(cause = %failure, "the model did not answer");
         self.waste_tokens += failure.billed.map_or(0, |usage| usage.charged_tokens());
         let reason = copy_failure(&failure.reason);
@@ -247,21 +282,12 @@ impl<M: Model> Asking<'_, M> {
             Reason::RateLimited {
                 retry_after: Some(wait),
             } => i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
-            _ => grown,
+            _ => self.wait_seconds(),
         };
         Trouble::Later {
-            seconds: asked.clamp(1, LONGEST_SECONDS),
+            seconds: asked.clamp(1, WAIT_SECONDS_MAX),
             failure: reason,
         }
-    }
-}
-
-/// The step's name in metrics, costs and the copy's progress.
-pub(crate) const fn name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Detection => "detection",
-        Phase::Grading => "grading",
-        Phase::Verification => "verification",
     }
 }
 

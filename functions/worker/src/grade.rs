@@ -1,26 +1,28 @@
 //! One copy through its phases: detection, grading, verification.
 
 use sha2::{Digest, Sha256};
-use shared::domain::copy::{Copy, EPOCHS_MAX, Lease, Resolution, ResultSummary};
-use shared::domain::failure::{CopyFailure, Failure};
+use shared::domain::copy::{Lease, ResultSummary};
+use shared::domain::failure::{CopyFailure, Failure, Internal};
 use shared::domain::ids::CopyId;
 use shared::domain::mark::Rounding;
 use shared::domain::run::{Address, ReservationState};
 use shared::grading::detect::{Pupil, Roster, detect};
 use shared::grading::prompt;
 use shared::grading::reply;
+use shared::grading::result::Provenance;
 use shared::grading::verify::{Verified, verify};
 use shared::grading::{CopyCode, MaskedCopy, Phase, Prompt, Redaction, tokens_max};
 use shared::llm::Model;
 use shared::store::{Charge, result_key};
-use shared::telemetry::{Metrics, Unit};
+use shared::telemetry::Unit;
 use tokio::time::{Duration, Instant};
 
 use crate::ask::{Asking, Trouble};
+use crate::end::{Ending, Outcome};
 use crate::prepare::Brief;
 use crate::read::{Pages, read};
-use crate::result::{self, Provenance};
-use crate::{Doors, Next, RETRY_SECONDS};
+use crate::result;
+use crate::{Doors, Next};
 
 /// Lambda ends a worker after this, whatever its lease says. Unit: seconds.
 const WORKER_SECONDS_MAX: i64 = 300;
@@ -47,7 +49,7 @@ pub(crate) async fn grade<M: Model>(
                 .await?;
             doors.store.finish(address, started).await?;
             let failed = Outcome::Failed(CopyFailure::attempts_exhausted().code().to_owned());
-            doors.emit(&measure(address, id, &failed));
+            doors.emit(&failed.measure(address, id));
             return Ok(Next::Done);
         }
     };
@@ -67,134 +69,29 @@ pub(crate) async fn grade<M: Model>(
         deadline: Instant::now() + Duration::from_secs(seconds),
         spent: Vec::new(),
         waste_tokens: 0,
+        paid_tokens: 0,
         models: Vec::new(),
         request_ids: Vec::new(),
     };
     let worked = work(&mut asking).await;
-    let (used, waste) = (asking.used_tokens(), asking.waste_tokens);
-    let ended = end(doors, address, &copy, worked, used, waste).await?;
+    let bill = asking.bill();
+    let ending = Ending {
+        doors,
+        address,
+        copy: &copy,
+        bill,
+    };
+    let ended = ending.of(worked).await?;
     let elapsed = doors.now().unsigned().saturating_sub(started.unsigned());
     doors.emit(
-        &measure(address, id, &ended.outcome)
+        &ended
+            .outcome
+            .measure(address, id)
             .value("CopyMilliseconds", Unit::Milliseconds, elapsed)
-            .value("CopyTokens", Unit::Count, used)
+            .value("CopyTokens", Unit::Count, bill.used)
             .value("WasteTokens", Unit::Count, ended.waste_tokens),
     );
     Ok(ended.next)
-}
-
-/// What one lease came to.
-struct Ended {
-    next: Next,
-    /// Paid in vain. Unit: tokens.
-    waste_tokens: u64,
-    outcome: Outcome,
-}
-
-/// What a lease made of its copy.
-enum Outcome {
-    Graded,
-    /// The failure's code.
-    Failed(String),
-    /// It comes back, or is another worker's.
-    Open,
-}
-
-/// Resolves the copy, or lets it come back.
-async fn end(
-    doors: &Doors,
-    address: &Address,
-    copy: &Copy,
-    worked: Result<Box<Charge>, Trouble>,
-    used_tokens: u64,
-    waste_tokens: u64,
-) -> Result<Ended, Failure> {
-    let now = doors.now();
-    // What was paid for a copy that fails is ours.
-    let waste = used_tokens.saturating_add(waste_tokens);
-    let (resolution, outcome, lost) = match verdict(worked, copy.epoch >= EPOCHS_MAX) {
-        Verdict::Settle(charge) => {
-            let excess = used_tokens.saturating_sub(copy.reserved_tokens);
-            let settled = doors.store.settle(address, copy, &charge, now).await?;
-            (settled, Outcome::Graded, waste_tokens.saturating_add(excess))
-        }
-        Verdict::Void(failure) => {
-            let voided = doors.store.void(address, copy, &failure, waste, now).await?;
-            (voided, Outcome::Failed(failure.code().to_owned()), waste)
-        }
-        Verdict::ComeBack(seconds) => {
-            doors.store.release(address, copy).await?;
-            // The answers that were used are kept for the next lease; only the others were in vain.
-            return Ok(Ended {
-                next: Next::Later(seconds),
-                waste_tokens,
-                outcome: Outcome::Open,
-            });
-        }
-        Verdict::Leave => (Resolution::Fenced, Outcome::Open, waste),
-    };
-    if resolution == Resolution::Fenced {
-        tracing::warn!(waste_tokens = waste, "another worker took the copy over");
-        return Ok(Ended {
-            next: Next::Done,
-            waste_tokens: waste,
-            outcome: Outcome::Open,
-        });
-    }
-    doors.store.finish(address, now).await?;
-    Ok(Ended {
-        next: Next::Done,
-        waste_tokens: lost,
-        outcome,
-    })
-}
-
-/// What is to be done about a copy.
-enum Verdict {
-    Settle(Box<Charge>),
-    Void(CopyFailure),
-    /// After so many seconds.
-    ComeBack(i64),
-    /// It is another worker's.
-    Leave,
-}
-
-fn verdict(worked: Result<Box<Charge>, Trouble>, last_lease: bool) -> Verdict {
-    match worked {
-        Ok(charge) => Verdict::Settle(charge),
-        Err(Trouble::Copy(failure)) => Verdict::Void(failure),
-        Err(Trouble::Later { failure, .. }) if last_lease => Verdict::Void(failure),
-        Err(Trouble::Later { seconds, .. }) => Verdict::ComeBack(seconds),
-        Err(Trouble::Ours(_)) if last_lease => Verdict::Void(CopyFailure::attempts_exhausted()),
-        Err(Trouble::Ours(failure)) => {
-            let cause = match &failure {
-                Failure::Internal(internal) | Failure::Unavailable(internal) => internal.for_log(),
-                other => other.code(),
-            };
-            tracing::error!(cause, "a copy's step failed; it comes back");
-            Verdict::ComeBack(RETRY_SECONDS)
-        }
-        Err(Trouble::Fenced) => Verdict::Leave,
-    }
-}
-
-/// One line a lease. Graded and failed copies are counted, each by the lease that resolved it; why one failed is a
-/// property: as a dimension every code would be two more metrics to pay for.
-fn measure(address: &Address, copy: CopyId, outcome: &Outcome) -> Metrics {
-    let (graded, failed) = match outcome {
-        Outcome::Graded => (1, 0),
-        Outcome::Failed(_) => (0, 1),
-        Outcome::Open => (0, 0),
-    };
-    let metrics = Metrics::of("worker")
-        .with("run", address.run)
-        .with("copy", copy)
-        .value("CopiesGraded", Unit::Count, graded)
-        .value("CopiesFailed", Unit::Count, failed);
-    match outcome {
-        Outcome::Failed(code) => metrics.with("failure", code),
-        Outcome::Graded | Outcome::Open => metrics,
-    }
 }
 
 async fn work<M: Model>(asking: &mut Asking<'_, M>) -> Result<Box<Charge>, Trouble> {
@@ -229,13 +126,7 @@ async fn work<M: Model>(asking: &mut Asking<'_, M>) -> Result<Box<Charge>, Troub
         let blank = Verified::blank(&brief.rubric, pages.doubts());
         return publish(asking, &brief, &pages, blank, pupil).await;
     }
-    if !doors
-        .store
-        .set_phase(asking.address, asking.copy, "grading")
-        .await?
-    {
-        return Err(Trouble::Fenced);
-    }
+    asking.show(Phase::Grading).await?;
     let started = doors.clock.now_millis();
     let prompt = prompt::grading(&brief.exam(), &masked);
     asking.hold(beyond_prefix(&prompt)).await?;
@@ -279,13 +170,13 @@ async fn publish<M: Model>(
     let doors = asking.doors;
     let pupil = pupil.or_else(|| asking.copy.pupil.clone());
     let provenance = Provenance {
-        provider: doors.provider.as_str(),
-        model: &doors.model,
-        answered_by: &asking.models,
-        request_ids: &asking.request_ids,
+        provider: doors.provider.as_str().to_owned(),
+        model: doors.model.clone(),
+        answered_by: asking.models.clone(),
+        request_ids: asking.request_ids.clone(),
         prompt_version: prompt::prompt_version(),
         rubric_version: brief.rubric_version,
-        pdf: &pages.origin,
+        pdf: Some(pages.origin.clone()),
     };
     let document = result::document(
         asking,
@@ -293,13 +184,12 @@ async fn publish<M: Model>(
         &pages.texts,
         &verified,
         pupil.as_deref(),
-        &provenance,
+        provenance,
     );
+    let bytes = serde_json::to_vec(&document)
+        .map_err(|error| Failure::Internal(Internal::new(format!("result: {error}"))))?;
     let key = result_key(asking.address, asking.copy.copy, asking.copy.epoch);
-    doors
-        .objects
-        .put(&key, "application/json", document.to_string().into_bytes())
-        .await?;
+    doors.objects.put(&key, "application/json", bytes).await?;
     let total = verified.total();
     Ok(Box::new(Charge {
         result: key,

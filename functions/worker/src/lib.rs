@@ -4,7 +4,9 @@
 //! of one message is that message's: the others of its batch are done.
 
 mod ask;
+mod end;
 mod grade;
+mod meter;
 mod models;
 mod prepare;
 mod read;

@@ -3,11 +3,12 @@
 
 use futures::future::join_all;
 use shared::domain::Language;
+use shared::domain::copy::Resolution;
 use shared::domain::failure::{Failure, Internal, Noun};
 use shared::domain::money::{Spent, add_spent};
 use shared::domain::quota::seems_scanned;
 use shared::domain::rubric::Rubric;
-use shared::domain::run::{Address, ReservationState};
+use shared::domain::run::{Address, PREFIX_RESERVE_TOKENS, ReservationState};
 use shared::grading::cost::cost;
 use shared::grading::prompt::{self, Exam};
 use shared::grading::{CopyCode, MaskedCopy, Prompt, Redaction};
@@ -16,6 +17,7 @@ use shared::store::{Assignment, Preparation};
 use shared::telemetry::{Metrics, Unit};
 use tokio::time::{Duration, Instant};
 
+use crate::meter::{unknown_tokens_max, unseen_calls};
 use crate::{Doors, Next};
 
 /// The warm-up is worth waiting for, not more.
@@ -86,14 +88,14 @@ pub(crate) async fn prepare<M: Model>(doors: &Doors, model: &M, address: &Addres
         }
         Preparation::Gone => return Ok(Next::Done),
     };
-    let done = hand_out(doors, model, address).await;
+    let done = hand_out(doors, model, address, record.prepare_epoch).await;
     if done.is_err() {
         doors.store.release_preparation(&record).await?;
     }
     done.map(|()| Next::Done)
 }
 
-async fn hand_out<M: Model>(doors: &Doors, model: &M, address: &Address) -> Result<(), Failure> {
+async fn hand_out<M: Model>(doors: &Doors, model: &M, address: &Address, epoch: u32) -> Result<(), Failure> {
     let Some(reservation) = doors.store.reservation(address).await? else {
         return Ok(());
     };
@@ -105,7 +107,7 @@ async fn hand_out<M: Model>(doors: &Doors, model: &M, address: &Address) -> Resu
         return Ok(());
     }
     let brief = Brief::load(doors, address).await?;
-    warm_up(doors, model, address, &brief).await?;
+    warm_up(doors, model, address, epoch, &brief).await?;
     let Some(pending) = doors.store.claim_copies(address, doors.now()).await? else {
         doors.store.stop(address, doors.now()).await?;
         return Ok(());
@@ -120,45 +122,46 @@ async fn hand_out<M: Model>(doors: &Doors, model: &M, address: &Address) -> Resu
     Ok(())
 }
 
+/// What warming the cache came to.
+#[derive(Default)]
+struct Warmed {
+    /// The calls that wrote it, in one line.
+    spent: Vec<Spent>,
+    /// Billed for calls that failed. Unit: tokens.
+    lost_tokens: u64,
+    calls: u32,
+    /// The most that calls of unknown cost can have cost. Unit: tokens.
+    unknown_tokens_max: u64,
+}
+
 /// A warm-up that fails costs money, not correctness: the copies then pay for the prefix themselves, and what
 /// passes their reservations is ours.
 async fn warm_up<M: Model>(
     doors: &Doors,
     model: &M,
     address: &Address,
+    epoch: u32,
     brief: &Brief,
 ) -> Result<(), Failure> {
     let prompts = prefixes(doors, address, brief).await?;
     let started = doors.clock.now_millis();
-    let until = Instant::now() + WARM_UP_MAX;
-    let mut spent = Vec::new();
-    let mut calls = 0;
-    for warmed in join_all(prompts.iter().map(|prompt| model.warm(prompt, until))).await {
-        match warmed {
-            Ok(receipt) => {
-                let line = Spent {
-                    phase: "warm-up".to_owned(),
-                    model: doors.model.clone(),
-                    usage: receipt.usage,
-                    cost: cost(&receipt.usage, &doors.rates(receipt.usage.prompt_tokens())?),
-                };
-                add_spent(&mut spent, &[line]);
-                calls += u64::from(receipt.attempts);
-            }
-            Err(failure) => tracing::warn!(cause = %failure, "the cache was not warmed"),
-        }
-    }
-    let Some(spent) = spent.first() else {
-        return Ok(());
-    };
-    doors.store.charge_warm_up(address, spent, doors.now()).await?;
-    let usage = spent.usage;
+    let warmed = warm(doors, model, &prompts).await?;
+    let waste = charge(doors, address, epoch, &warmed).await?;
+    let usage = warmed.spent.first().map(|line| line.usage).unwrap_or_default();
     let elapsed = doors.clock.now_millis() - started;
+    if waste + warmed.unknown_tokens_max > 0 {
+        doors.emit(
+            &Metrics::of("worker")
+                .with("run", address.run)
+                .value("WasteTokens", Unit::Count, waste)
+                .value("UnknownTokensMax", Unit::Count, warmed.unknown_tokens_max),
+        );
+    }
     doors.emit(
         &Metrics::of("worker")
             .by("phase", "warm-up")
             .with("run", address.run)
-            .value("Calls", Unit::Count, calls)
+            .value("Calls", Unit::Count, u64::from(warmed.calls))
             .value(
                 "CacheWriteTokens",
                 Unit::Count,
@@ -172,6 +175,52 @@ async fn warm_up<M: Model>(
             ),
     );
     Ok(())
+}
+
+/// Asks once with each prefix, all at once.
+async fn warm<M: Model>(doors: &Doors, model: &M, prompts: &[Prompt]) -> Result<Warmed, Failure> {
+    let until = Instant::now() + WARM_UP_MAX;
+    let answers = join_all(prompts.iter().map(|prompt| model.warm(prompt, until))).await;
+    let mut warmed = Warmed::default();
+    for (prompt, answer) in prompts.iter().zip(answers) {
+        let (calls, unknown_calls) = match answer {
+            Ok(receipt) => {
+                let line = Spent {
+                    phase: "warm-up".to_owned(),
+                    model: doors.model.clone(),
+                    usage: receipt.usage,
+                    cost: cost(&receipt.usage, &doors.rates(receipt.usage.prompt_tokens())?),
+                };
+                add_spent(&mut warmed.spent, &[line]);
+                (receipt.attempts, receipt.unknown_calls)
+            }
+            Err(failure) => {
+                tracing::warn!(cause = %failure, "the cache was not warmed");
+                warmed.lost_tokens += failure.billed.map_or(0, |usage| usage.charged_tokens());
+                (failure.attempts, unseen_calls(&failure))
+            }
+        };
+        warmed.calls += calls;
+        warmed.unknown_tokens_max += unknown_tokens_max(prompt, unknown_calls);
+    }
+    Ok(warmed)
+}
+
+/// Charges the warm-up to the run. What failed is ours, and all of it when an earlier preparation was charged or the
+/// run is over: that is written down. Tells what is ours.
+async fn charge(doors: &Doors, address: &Address, epoch: u32, warmed: &Warmed) -> Result<u64, Failure> {
+    let (store, now) = (&doors.store, doors.now());
+    let mut lost = warmed.lost_tokens;
+    let mut excess = 0;
+    if let Some(spent) = warmed.spent.first() {
+        let paid = spent.usage.charged_tokens();
+        match store.charge_warm_up(address, spent, now).await? {
+            Resolution::Done => excess = paid.saturating_sub(PREFIX_RESERVE_TOKENS),
+            Resolution::Already | Resolution::Fenced => lost += paid,
+        }
+    }
+    store.record_waste(address, None, epoch, lost, now).await?;
+    Ok(lost + excess)
 }
 
 /// What the run's calls share: the grading prefix, and that of transcriptions where it pays.

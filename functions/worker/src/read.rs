@@ -5,8 +5,9 @@ use shared::domain::failure::CopyFailure;
 use shared::grading::detect::{Reading, reading};
 use shared::grading::prompt;
 use shared::grading::reply::{self, Trust};
+use shared::grading::result::Origin;
 use shared::grading::verify::Doubts;
-use shared::grading::{HiddenText, PageImage, PageKind, PageText, tokens_max};
+use shared::grading::{HiddenText, PageImage, PageKind, PageText, Phase, tokens_max};
 use shared::llm::Model;
 use shared::pdf::{self, Document, Images};
 use shared::store::{PDF_BYTES_MAX, copy_key};
@@ -18,14 +19,6 @@ use crate::prepare::Brief;
 
 /// Long enough to read handwriting, and one page stays within the promise of 3,300 tokens. Unit: pixels.
 const PAGE_LONG_SIDE_PX: u16 = 1_280;
-
-/// Which bytes were graded. A later upload to the same slot is another version.
-pub(crate) struct Origin {
-    /// SHA-256 of the PDF, in hexadecimal digits.
-    pub(crate) sha256: String,
-    /// The bucket's id of the version; none in a bucket without versions.
-    pub(crate) version: Option<String>,
-}
 
 /// The copy's pages as the pipeline takes them.
 pub(crate) struct Pages {
@@ -135,6 +128,7 @@ async fn transcribe<M: Model>(
         .filter(|image| wanted.contains(&image.number))
         .collect();
     let prompts = prompt::transcription(&images);
+    asking.show(Phase::Detection).await?;
     asking.hold(prompts.iter().map(tokens_max).sum()).await?;
     let mut numbers = images.iter().map(|image| image.number);
     for prompt in prompts {

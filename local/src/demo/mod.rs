@@ -197,7 +197,7 @@ async fn follow(client: &Client, assignment: &str, run: &str) -> anyhow::Result<
         let record = client.get(&path).await?;
         let copies = client.all(&format!("{path}/copies")).await?;
         progress.show(&copies);
-        if matches!(record["state"].as_str(), Some("done" | "stopped")) {
+        if matches!(record["state"].as_str(), Some("done" | "stopped" | "expired")) {
             progress.end();
             return Ok(copies);
         }

@@ -16,6 +16,7 @@ use super::time::UnixMillis;
 
 /// Where a copy stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum CopyState {
     /// Uploaded (or about to be); in no run.
@@ -92,7 +93,8 @@ pub struct Copy {
     /// The run that holds it or held it last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
-    /// The step that its worker is in: `detection`, `grading`, `verification`.
+    /// The step that its worker is in, or will begin with: `detection` or `grading`. Verification is code, over in
+    /// milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
     /// How many times it was leased in its run: bounds the model calls, and fences a late worker.

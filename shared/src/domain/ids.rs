@@ -1,6 +1,7 @@
 //! Typed ids: swapping two of them does not compile. UUIDv7, so that they sort by creation.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +17,7 @@ pub struct NotAnId;
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
         pub struct $name(Uuid);
 
@@ -67,6 +68,12 @@ macro_rules! ids {
                 if id.as_hyphenated().to_string() == text { Ok(Self(id)) } else { Err(NotAnId) }
             }
         }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+            }
+        }
     )*};
 }
 
@@ -106,6 +113,7 @@ mod tests {
             &id.to_string().replace('-', ""),
         ] {
             assert_eq!(wrong.parse::<CopyId>(), Err(NotAnId), "{wrong}");
+            assert!(serde_json::from_value::<CopyId>(wrong.into()).is_err(), "{wrong}");
         }
     }
 }

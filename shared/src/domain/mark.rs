@@ -126,6 +126,7 @@ impl Proposal {
 
 /// What the gradebook says of one pupil. Four things that are not the same; zero is `Graded` with no points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum Mark {
     /// Nobody has marked all of it yet: counts neither as a mark nor as zero.
@@ -151,9 +152,16 @@ impl Mark {
 
 /// The exact points of a copy, and the rounded mark out of twenty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct Total {
+    /// The exact sum, never rounded; decimal text.
+    #[cfg_attr(feature = "http", schema(value_type = String))]
     points: Decimal,
+    /// The barème's total; decimal text.
+    #[cfg_attr(feature = "http", schema(value_type = String))]
     out_of: Decimal,
+    /// The mark out of twenty, rounded once; decimal text.
+    #[cfg_attr(feature = "http", schema(value_type = String))]
     on_20: Decimal,
 }
 

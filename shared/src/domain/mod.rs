@@ -6,6 +6,7 @@ pub mod failure;
 pub mod ids;
 pub mod mark;
 pub mod money;
+pub mod page;
 pub mod plan;
 pub mod quota;
 pub mod rubric;

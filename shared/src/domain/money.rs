@@ -2,19 +2,31 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Zeros are not stored: a graded copy is to stay under a kilobyte, the unit that its writes are paid by.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// What one model call used, as five disjoint counts (providers that report overlapping counters are
 /// normalised in `llm`). Unit: tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct Usage {
     /// Input neither read from nor written to a cache.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub input_tokens: u64,
     /// Input written to a cache kept five minutes.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub cache_write_5m_tokens: u64,
     /// Input written to a cache kept one hour.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub cache_write_1h_tokens: u64,
     /// Input read from a cache.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub cache_read_tokens: u64,
     /// Output, reasoning included.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub output_tokens: u64,
 }
 
@@ -81,14 +93,19 @@ pub struct Rates {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cost {
     /// Uncached input and cache writes.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub prompt_cost_micro_usd: u64,
     /// Output.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub completion_cost_micro_usd: u64,
     /// Cache reads, at the cache's price.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub cached_cost_micro_usd: u64,
     /// The sum of the three.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub total_cost_micro_usd: u64,
     /// What the cache reads would have cost more as plain input.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub cached_savings_micro_usd: u64,
 }
 

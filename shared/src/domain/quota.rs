@@ -234,18 +234,19 @@ impl Counter {
 }
 
 /// What a typed copy is estimated at. Unit: tokens.
-const TYPED_COPY_TOKENS: u64 = 6_500;
+const TYPED_COPY_TOKENS: u64 = 7_000;
 
 /// What one copy reserves at the start of its run, before anyone has opened its PDF. Unit: tokens.
 ///
-/// It covers the upper bounds of the calls, not their averages: a full two-page typed copy is bounded at about
-/// 6,100 (a token a byte, and the longest answer allowed), a scanned page at 6,500 more. A typed PDF weighs tens
+/// It covers the upper bounds of the calls, not their averages: full two-page typed copies are bounded at up to
+/// 6,900 (a token a byte, and the longest answer allowed), scans of one and two pages at 6,700 and 9,800 for their
+/// transcription, and closely written ones at 9,100 and 15,300 for the grading that follows. A typed PDF weighs tens
 /// of kilobytes, a scan 100 and more a page. What is not used comes back; a copy that needs more (thirty typed
 /// pages in a small file) asks for it when its pages are known, before anything is sent.
 #[must_use]
 pub fn copy_estimate_tokens(size_bytes: u64) -> u64 {
     const SCAN_BYTES_MIN: u64 = 100_000;
-    const SCANNED_PAGE_TOKENS: u64 = 6_500;
+    const SCANNED_PAGE_TOKENS: u64 = 4_500;
     const SCANNED_PAGE_BYTES: u64 = 200_000;
     const PAGES_MAX: u64 = 200;
     let pages = if size_bytes < SCAN_BYTES_MIN {
@@ -322,11 +323,11 @@ mod tests {
     #[test]
     fn a_copy_is_estimated_by_the_pages_that_its_size_can_hold() {
         for (size_bytes, tokens) in [
-            (0, 6_500),
-            (45_000, 6_500),
-            (130_000, 13_000),
-            (270_000, 19_500),
-            (u64::MAX, 6_500 * 201),
+            (0, 7_000),
+            (45_000, 7_000),
+            (130_000, 11_500),
+            (270_000, 16_000),
+            (u64::MAX, 7_000 + 4_500 * 200),
         ] {
             assert_eq!(copy_estimate_tokens(size_bytes), tokens, "{size_bytes}");
         }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::{AccountId, AssignmentId, CopyId, RunId};
-use super::quota::Period;
+use super::quota::{Period, seems_scanned};
 use super::time::UnixMillis;
 
 /// Copies in one run, at most.
@@ -44,6 +44,19 @@ pub struct Estimate {
     pub tokens: u64,
 }
 
+impl Estimate {
+    /// The phase that a worker most likely begins with: a scan is first transcribed, a typed copy is graded within
+    /// milliseconds.
+    #[must_use]
+    pub const fn first_phase(&self) -> &'static str {
+        if seems_scanned(self.tokens) {
+            "detection"
+        } else {
+            "grading"
+        }
+    }
+}
+
 /// State of a reservation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -68,7 +81,8 @@ impl ReservationState {
     }
 }
 
-/// The money of one run. `amount = used + left`, and `open` counts the copies that are not resolved.
+/// The money of one run. `amount = used + left`, of what is left some is `free` and the rest held by copies that are
+/// not resolved (and, until it is paid for, by the warm-up); `open` counts those copies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reservation {
     /// The run that it pays for.
@@ -83,8 +97,12 @@ pub struct Reservation {
     pub used: u64,
     /// Neither charged nor given back. Unit: tokens.
     pub left: u64,
-    /// Paid to the provider but not charged to the teacher: second calls after a crash, failed copies.
+    /// The part of `left` that the resolved copies and the warm-up held and did not use: other copies may take it.
     /// Unit: tokens.
+    #[serde(default)]
+    pub free: u64,
+    /// Paid to the provider but not charged to the teacher: second calls after a crash, failed copies. What is
+    /// found after the run is resolved is in the ledger's lines alone. Unit: tokens.
     #[serde(default)]
     pub waste: u64,
     /// Copies in the run.
@@ -97,9 +115,12 @@ pub struct Reservation {
     /// Copies that failed for good.
     #[serde(default)]
     pub failed: u32,
-    /// The teacher asked to stop.
+    /// No more copies are taken: the teacher asked to stop, or its time was over.
     #[serde(default)]
     pub stop: bool,
+    /// Its time was over before it was finished, or stopped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expired: bool,
     /// When the run was accepted.
     pub created_at: UnixMillis,
     /// When what is left of it is voided.
@@ -108,14 +129,17 @@ pub struct Reservation {
 
 /// What a teacher sees of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum RunState {
     /// Copies are being graded.
     Running,
-    /// Asked to stop; the copies in hand are finishing.
+    /// No more copies are taken; those in hand are finishing.
     Stopping,
     /// Stopped by the teacher; what was not used is back.
     Stopped,
+    /// Its time was over: copies that nobody had graded failed, and what was not used is back.
+    Expired,
     /// Every copy is graded or failed.
     Done,
 }
@@ -124,11 +148,12 @@ impl Reservation {
     /// The run's state, derived from its money.
     #[must_use]
     pub const fn run_state(&self) -> RunState {
-        match (self.state, self.stop) {
-            (ReservationState::Pending, false) => RunState::Running,
-            (ReservationState::Pending, true) => RunState::Stopping,
-            (ReservationState::Posted | ReservationState::Void, true) => RunState::Stopped,
-            (ReservationState::Posted | ReservationState::Void, false) => RunState::Done,
+        match self.state {
+            ReservationState::Pending if self.stop => RunState::Stopping,
+            ReservationState::Pending => RunState::Running,
+            ReservationState::Posted | ReservationState::Void if self.expired => RunState::Expired,
+            ReservationState::Posted | ReservationState::Void if self.stop => RunState::Stopped,
+            ReservationState::Posted | ReservationState::Void => RunState::Done,
         }
     }
 
@@ -141,10 +166,10 @@ impl Reservation {
             .saturating_sub(self.failed)
     }
 
-    /// `amount = used + left`.
+    /// `amount = used + left`, and `free` is a part of `left`.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.used.checked_add(self.left) == Some(self.amount)
+        self.used.checked_add(self.left) == Some(self.amount) && self.free <= self.left
     }
 }
 
@@ -155,8 +180,9 @@ pub enum Reserved {
     Accepted(RunId),
     /// Accepted before, under the same idempotency key and body.
     Repeated(RunId),
-    /// The key was used with another body.
-    KeyReused,
+    /// Another run was accepted since the copies were looked at: nothing is changed, and they are to be looked at
+    /// again.
+    Overtaken,
     /// It does not fit: what the counter holds, unchanged.
     Refused(super::quota::Counter),
 }

@@ -146,6 +146,7 @@ pub fn sum(a: Cost, b: Cost) -> Cost {
 
 /// A cost as teachers and programs read it: decimal strings of dollars, six decimals.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct CostUsd {
     /// Uncached input and cache writes.
     pub prompt_cost_usd: String,

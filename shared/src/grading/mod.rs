@@ -19,6 +19,7 @@ mod page;
 pub mod prompt;
 mod redact;
 pub mod reply;
+pub mod result;
 pub mod verify;
 
 use serde::{Deserialize, Serialize};
@@ -37,8 +38,20 @@ pub enum Phase {
     Detection,
     /// Marks per criterion, with a quote and feedback.
     Grading,
-    /// Recompute totals, check quotes, flag what a human must see.
+    /// Recompute totals, check quotes, flag what a human must see: code, over in milliseconds.
     Verification,
+}
+
+impl Phase {
+    /// As stored and measured.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Detection => "detection",
+            Self::Grading => "grading",
+            Self::Verification => "verification",
+        }
+    }
 }
 
 /// One part of what the model is shown after the cached prefix.

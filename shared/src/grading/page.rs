@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a page was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum PageKind {
     /// It has a text layer of its own.
@@ -17,6 +18,7 @@ pub enum PageKind {
 /// One page and the text that a reader of it sees: a typed page's visible text, or a scan's transcription
 /// (empty until it was transcribed).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct PageText {
     /// Counted from 1.
     pub number: u32,

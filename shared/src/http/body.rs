@@ -6,12 +6,18 @@ use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::{ObjectBuilder, Required, Type};
 
 use crate::domain::failure::{Failure, Noun, Sentence};
+use crate::domain::page::{Cursor, PAGE_MAX, Paging};
 
 /// Bytes of a JSON body, at most: the longest barème and a class list fit several times.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
 const KEY_BYTES_MAX: usize = 255;
+/// Items of a page when the caller does not say.
+const LIMIT: u16 = 50;
 
 /// A JSON body, with a digest that tells whether a repeated request is the same one.
 #[derive(Debug)]
@@ -55,7 +61,7 @@ async fn read<T: DeserializeOwned>(request: Request) -> Result<Body<T>, Failure>
     })
 }
 
-/// The path's parameters. One that is no text names nothing that exists.
+/// The path's parameters. One that cannot be read, as an id of another spelling, names nothing that exists.
 #[derive(Debug)]
 pub struct Path<T>(pub T);
 
@@ -74,10 +80,10 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
 pub struct IdempotencyKey(Option<String>);
 
 impl IdempotencyKey {
-    /// The digest, if the caller sent a key.
+    /// The digests of the key, if the caller sent one, and of what is asked under it: see [`Body::digest`].
     #[must_use]
-    pub fn digest(&self) -> Option<&str> {
-        self.0.as_deref()
+    pub fn asking<'a>(&'a self, digest: &'a str) -> Option<(&'a str, &'a str)> {
+        self.0.as_deref().map(|key| (key, digest))
     }
 }
 
@@ -104,33 +110,58 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     }
 }
 
+impl IntoParams for IdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let text = ObjectBuilder::new().schema_type(Type::String);
+        let about = "1 to 255 characters, as a UUID. For a week, a repeat of the request under the same key has the same \
+                     answer, and another request under it is refused.";
+        vec![optional("Idempotency-Key", ParameterIn::Header, about, text)]
+    }
+}
+
 #[derive(Debug, Deserialize)]
-struct RawList {
+struct RawPaging {
     cursor: Option<String>,
     limit: Option<u16>,
 }
 
-/// `?cursor=…&limit=…` of a list.
-#[derive(Debug, Clone)]
-pub struct ListQuery {
-    /// Where to go on.
-    pub cursor: Option<String>,
-    /// Items asked for; 50 when not said, 1 to 100.
-    pub limit: u16,
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for ListQuery {
+impl<S: Send + Sync> FromRequestParts<S> for Paging {
     type Rejection = axum::response::Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let Query(raw) = Query::<RawList>::from_request_parts(parts, state)
-            .await
-            .map_err(|_| invalid_list().into_response())?;
+        let read = Query::<RawPaging>::from_request_parts(parts, state).await;
+        let Query(raw) = read.map_err(|_| invalid_list().into_response())?;
+        let cursor = raw.cursor.as_deref().map(Cursor::parse).transpose();
         Ok(Self {
-            cursor: raw.cursor,
-            limit: raw.limit.unwrap_or(50).clamp(1, 100),
+            cursor: cursor.map_err(IntoResponse::into_response)?,
+            limit: raw.limit.unwrap_or(LIMIT).clamp(1, PAGE_MAX),
         })
     }
+}
+
+impl IntoParams for Paging {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let text = ObjectBuilder::new().schema_type(Type::String);
+        let number = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(1))
+            .maximum(Some(PAGE_MAX))
+            .default(Some(LIMIT.into()));
+        vec![
+            optional("cursor", ParameterIn::Query, "From the previous page.", text),
+            optional("limit", ParameterIn::Query, "Items of a page, at most.", number),
+        ]
+    }
+}
+
+fn optional(name: &str, place: ParameterIn, about: &str, schema: ObjectBuilder) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(place)
+        .required(Required::False)
+        .description(Some(about))
+        .schema(Some(schema))
+        .build()
 }
 
 fn invalid_list() -> Failure {

@@ -2,8 +2,10 @@
 
 mod body;
 mod problem;
+mod router;
 mod session;
 
-pub use body::{BODY_BYTES_MAX, Body, IdempotencyKey, ListQuery, Path};
-pub use problem::{Correlation, Problem, edge};
+pub use body::{BODY_BYTES_MAX, Body, IdempotencyKey, Path};
+pub use problem::{Correlation, Problem};
+pub use router::router;
 pub use session::{ACCESS_SECONDS, Caller, Sessions, mint};

@@ -7,17 +7,20 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use tracing::Instrument;
+use utoipa::openapi::{Content, Ref, RefOr, Response as Described, ResponseBuilder};
+use utoipa::{IntoResponses, ToSchema};
 
 use crate::clock::Clock;
 use crate::domain::Language;
-use crate::domain::failure::Failure;
+use crate::domain::failure::{Failure, QuotaExceeded};
 
 const CORRELATION_HEADER: &str = "x-correlation-id";
+const PROBLEM_JSON: &str = "application/problem+json";
 
 /// A problem as callers read it: <https://www.rfc-editor.org/rfc/rfc9457>.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
     /// Stable: `/problems/<code>`.
     #[serde(rename = "type")]
@@ -36,8 +39,45 @@ pub struct Problem {
     path: Option<String>,
     /// For `quota-exceeded`: what an upgrade dialog needs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    quota: Option<Value>,
+    quota: Option<Quota>,
+}
+
+/// What a run that does not fit is told. Unit: tokens.
+#[derive(Debug, Serialize, ToSchema)]
+struct Quota {
+    /// `free`, `essentiel`, `pro` or `max`.
+    tier: &'static str,
+    /// What the period grants.
+    limit_tokens: u64,
+    /// What is left of it.
+    remaining_tokens: u64,
+    /// What the run would reserve.
+    needed_tokens: u64,
+    /// How many of its copies would fit.
+    copies_that_fit: usize,
+}
+
+impl From<&QuotaExceeded> for Quota {
+    fn from(it: &QuotaExceeded) -> Self {
+        Self {
+            tier: it.tier.name(),
+            limit_tokens: it.limit_tokens,
+            remaining_tokens: it.remaining_tokens,
+            needed_tokens: it.needed_tokens,
+            copies_that_fit: it.copies_that_fit,
+        }
+    }
+}
+
+impl IntoResponses for Problem {
+    fn responses() -> BTreeMap<String, RefOr<Described>> {
+        let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+        let described = ResponseBuilder::new()
+            .description("What went wrong.")
+            .content(PROBLEM_JSON, problem)
+            .build();
+        BTreeMap::from([("default".to_owned(), described.into())])
+    }
 }
 
 /// The status of each failure, exhaustively.
@@ -88,7 +128,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Correlation {
 
 /// The outermost layer of every HTTP function: gives the request its correlation id, logs it once, and turns a
 /// failure into a problem in the caller's language.
-pub async fn edge(State(clock): State<Clock>, mut request: Request, next: Next) -> Response {
+pub(super) async fn edge(State(clock): State<Clock>, mut request: Request, next: Next) -> Response {
     let started = clock.now_millis();
     let correlation = correlation(request.headers());
     let language = language(request.headers());
@@ -147,35 +187,24 @@ fn log(failure: Option<&Failure>, status: StatusCode, milliseconds: i64) {
 
 fn problem(failure: &Failure, language: Language, correlation: &str) -> Response {
     let status = status(failure);
-    let (path, quota) = match failure {
-        Failure::Invalid { path, .. } => (Some(path.clone()), None),
-        Failure::QuotaExceeded(quota) => (
-            None,
-            Some(json!({
-                "tier": quota.tier.name(),
-                "limit_tokens": quota.limit_tokens,
-                "remaining_tokens": quota.remaining_tokens,
-                "needed_tokens": quota.needed_tokens,
-                "copies_that_fit": quota.copies_that_fit,
-            })),
-        ),
-        _ => (None, None),
-    };
     let body = Problem {
         kind: format!("/problems/{}", failure.code()),
         title: failure.code().replace('-', " "),
         status: status.as_u16(),
         detail: failure.sentence().text(language).to_owned(),
         instance: correlation.to_owned(),
-        path,
-        quota,
+        path: match failure {
+            Failure::Invalid { path, .. } => Some(path.clone()),
+            _ => None,
+        },
+        quota: match failure {
+            Failure::QuotaExceeded(quota) => Some(quota.into()),
+            _ => None,
+        },
     };
     let mut response = (status, Json(body)).into_response();
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
     if failure.retryable() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
     }

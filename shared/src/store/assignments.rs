@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Store;
-use super::expression::{Change, Writes, n, s, values};
-use super::keys;
-use super::pages::{Cursor, Page, Range, item, read};
-use super::reserve::IDEMPOTENCY_SECONDS;
+use super::expression::{Change, Writes, n, values};
+use super::idempotency::{Idempotency, Kind, remember, repeated};
+use super::pages::{Range, item};
 use super::transact::Committed;
-use crate::domain::failure::{Failure, Internal};
+use super::{Store, keys};
+use crate::domain::failure::{Failure, Internal, Noun};
 use crate::domain::ids::{AccountId, AssignmentId};
+use crate::domain::page::{Page, Paging};
 use crate::domain::time::UnixMillis;
 use crate::domain::{Language, NamedPages};
 
@@ -54,68 +54,36 @@ pub struct RubricRecord {
     pub created_at: UnixMillis,
 }
 
-/// What creating something under an idempotency key came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Created<T> {
-    /// Created now.
-    New(T),
-    /// Created before, under the same key and body.
-    Repeated(T),
-    /// The key was used with another body.
-    KeyReused,
-}
-
 const VERSION_ATTEMPTS_MAX: u32 = 10;
 
 impl Store {
-    /// Stores a new assignment.
+    /// Stores a new assignment. A repeated request is given the one that the first made.
     ///
     /// # Errors
-    /// `Unavailable` when the table is.
+    /// `Conflict` when the key was used for another request; `Unavailable` when the table is.
     pub async fn create_assignment(
         &self,
         owner: AccountId,
         assignment: &Assignment,
-        idempotency: Option<(&str, &str)>,
-    ) -> Result<Created<Assignment>, Failure> {
+        idempotency: Option<Idempotency<'_>>,
+    ) -> Result<Assignment, Failure> {
         let mut writes = Writes::new(&self.table);
-        let repeated = idempotency.map(|(key, body)| {
-            writes.create(
-                &keys::idempotency(owner, "assignment", key),
-                values([
-                    ("body", s(body)),
-                    ("id", s(assignment.assignment.to_string())),
-                    (
-                        "ttl",
-                        n(assignment.created_at.plus_seconds(IDEMPOTENCY_SECONDS).get() / 1000),
-                    ),
-                ]),
-            )
-        });
+        let (asked, id, now) = (
+            (owner, Kind::Assignment),
+            assignment.assignment,
+            assignment.created_at,
+        );
+        let place = remember(&mut writes, asked, idempotency, id, now);
         writes.create(
             &keys::assignment(owner, assignment.assignment),
             item("assignment", assignment)?,
         );
-        let refusal = match self.commit("create assignment", writes).await? {
-            Committed::Yes => return Ok(Created::New(assignment.clone())),
-            Committed::No(refusal) => refusal,
+        let made = match self.commit("create assignment", writes).await? {
+            Committed::Yes => return Ok(assignment.clone()),
+            Committed::No(refusal) => repeated(&refusal, place, idempotency)?,
         };
-        let known = repeated
-            .filter(|&place| refusal.at(place))
-            .and_then(|place| refusal.item_at(place));
-        let text = |name: &str| known?.get(name)?.as_s().ok().map(String::as_str);
-        if known.is_some() && text("body") != idempotency.map(|(_, body)| body) {
-            return Ok(Created::KeyReused);
-        }
-        let id = text("id")
-            .and_then(|id| id.parse().ok())
-            .unwrap_or(assignment.assignment);
-        match self.assignment(owner, id).await? {
-            Some(found) => Ok(Created::Repeated(found)),
-            None => Err(Failure::Internal(Internal::new(
-                "an idempotency record without its assignment",
-            ))),
-        }
+        // Under no key, it is this very assignment, and the answer to an earlier attempt was lost.
+        self.owned_assignment(owner, made.unwrap_or(id)).await
     }
 
     /// One of the owner's assignments. Someone else's is `None`.
@@ -127,79 +95,53 @@ impl Store {
         owner: AccountId,
         id: AssignmentId,
     ) -> Result<Option<Assignment>, Failure> {
-        self.get(&keys::assignment(owner, id), true)
-            .await?
-            .map(|found| read("assignment", found))
-            .transpose()
+        self.find("assignment", &keys::assignment(owner, id)).await
     }
 
     /// The owner's assignments, newest first.
     ///
     /// # Errors
     /// `Unavailable` when the table is; `Invalid` for a made-up cursor.
-    pub async fn assignments(
-        &self,
-        owner: AccountId,
-        cursor: Option<&Cursor>,
-        limit: u16,
-    ) -> Result<Page<Assignment>, Failure> {
+    pub async fn assignments(&self, owner: AccountId, paging: &Paging) -> Result<Page<Assignment>, Failure> {
         let range = Range {
             partition: keys::account(owner),
             prefix: "ASSIGNMENT#",
             newest_first: true,
             consistent: false,
         };
-        let page = self.page(&range, cursor, limit).await?;
-        let items = page
-            .items
-            .into_iter()
-            .map(|found| read("assignment", found))
-            .collect::<Result<_, _>>()?;
-        Ok(Page {
-            items,
-            cursor: page.cursor,
-        })
+        self.list("assignment", &range, paging).await
     }
 
     /// Adds a barème version. The same barème as the latest is the latest: sending it twice adds one.
     ///
     /// # Errors
-    /// `Unavailable` when the table is, or versions are added too fast; `NotFound` for no such assignment.
+    /// `Conflict` when the key was used for another request; `NotFound` for no such assignment; `Unavailable` when
+    /// the table is, or versions are added too fast.
     pub async fn add_rubric(
         &self,
         owner: AccountId,
         assignment: AssignmentId,
         canonical: &str,
+        idempotency: Option<Idempotency<'_>>,
         now: UnixMillis,
-    ) -> Result<Created<RubricRecord>, Failure> {
+    ) -> Result<RubricRecord, Failure> {
+        let asked = (owner, Kind::Rubric);
         for _ in 0..VERSION_ATTEMPTS_MAX {
-            let found = self.assignment(owner, assignment).await?;
-            let Some(found) = found else {
-                return Err(Failure::NotFound(crate::domain::failure::Noun::Assignment));
-            };
-            if let Some(latest) = self.rubric(assignment, found.rubric_version).await?
-                && latest.rubric == canonical
-            {
-                return Ok(Created::Repeated(latest));
+            if let Some(version) = self.made(asked, idempotency).await? {
+                let known = self.rubric(assignment, version).await?;
+                return known.ok_or(Failure::NotFound(Noun::Rubric));
             }
-            let record = RubricRecord {
-                version: found.rubric_version + 1,
-                rubric: canonical.to_owned(),
-                created_at: now,
-            };
+            let was = self.owned_assignment(owner, assignment).await?.rubric_version;
+            let latest = self.rubric(assignment, was).await?;
             let mut writes = Writes::new(&self.table);
-            writes.create(
-                &keys::rubric(assignment, record.version),
-                item("rubric", &record)?,
-            );
-            writes.change(Change {
-                key: keys::assignment(owner, assignment),
-                change: "SET #rubric_version = :next",
-                condition: "#rubric_version = :was",
-                values: values([(":next", n(record.version)), (":was", n(found.rubric_version))]),
-            });
+            let record = match latest.filter(|latest| latest.rubric == canonical) {
+                Some(latest) if idempotency.is_none() => return Ok(latest),
+                Some(latest) => latest,
+                None => plan_version(&mut writes, (owner, assignment), was, canonical, now)?,
+            };
+            remember(&mut writes, asked, idempotency, record.version, now);
             if let Committed::Yes = self.commit("add rubric", writes).await? {
-                return Ok(Created::New(record));
+                return Ok(record);
             }
         }
         Err(Failure::Unavailable(Internal::new(
@@ -216,10 +158,7 @@ impl Store {
         assignment: AssignmentId,
         version: u32,
     ) -> Result<Option<RubricRecord>, Failure> {
-        self.get(&keys::rubric(assignment, version), true)
-            .await?
-            .map(|found| read("rubric", found))
-            .transpose()
+        self.find("rubric", &keys::rubric(assignment, version)).await
     }
 
     /// The barème versions of an assignment, newest first.
@@ -229,8 +168,7 @@ impl Store {
     pub async fn rubrics(
         &self,
         assignment: AssignmentId,
-        cursor: Option<&Cursor>,
-        limit: u16,
+        paging: &Paging,
     ) -> Result<Page<RubricRecord>, Failure> {
         let range = Range {
             partition: keys::group(assignment),
@@ -238,15 +176,32 @@ impl Store {
             newest_first: true,
             consistent: false,
         };
-        let page = self.page(&range, cursor, limit).await?;
-        let items = page
-            .items
-            .into_iter()
-            .map(|found| read("rubric", found))
-            .collect::<Result<_, _>>()?;
-        Ok(Page {
-            items,
-            cursor: page.cursor,
-        })
+        self.list("rubric", &range, paging).await
     }
+}
+
+/// Adds the version after `was` to a transaction.
+fn plan_version(
+    writes: &mut Writes<'_>,
+    (owner, assignment): (AccountId, AssignmentId),
+    was: u32,
+    canonical: &str,
+    now: UnixMillis,
+) -> Result<RubricRecord, Failure> {
+    let record = RubricRecord {
+        version: was + 1,
+        rubric: canonical.to_owned(),
+        created_at: now,
+    };
+    writes.create(
+        &keys::rubric(assignment, record.version),
+        item("rubric", &record)?,
+    );
+    writes.change(Change {
+        key: keys::assignment(owner, assignment),
+        change: "SET #rubric_version = :next",
+        condition: "#rubric_version = :was",
+        values: values([(":next", n(record.version)), (":was", n(was))]),
+    });
+    Ok(record)
 }

@@ -6,7 +6,8 @@ use super::entries::Operation;
 use super::expression::{Change, Item, Writes, n, s, values};
 use super::keys;
 use super::outbox::{GROUP_MAX, Pending};
-use super::transact::{Committed, Refusal};
+use super::stop::Unresolved;
+use super::transact::{Changed, Committed, Refusal};
 use crate::domain::copy::CopyState;
 use crate::domain::failure::{Failure, Internal};
 use crate::domain::run::{Address, Estimate, ReservationState};
@@ -46,16 +47,15 @@ impl Store {
                 return Ok(None);
             }
         }
-        let mut writes = Writes::new(&self.table);
-        writes.change(Change {
+        let prepared = Change {
             key: keys::run(address.assignment, address.run),
             change: "SET #prepared = :yes REMOVE #prepare_until",
             condition: "attribute_exists(pk)",
             values: values([(":yes", AttributeValue::Bool(true))]),
-        });
-        match self.commit("prepared", writes).await? {
-            Committed::Yes => Ok(Some(pending)),
-            Committed::No(_) => Err(Failure::Internal(Internal::new(
+        };
+        match self.change_one("prepared", prepared).await? {
+            Changed::Yes(_) => Ok(Some(pending)),
+            Changed::No(_) => Err(Failure::Internal(Internal::new(
                 "a run that is not there was prepared",
             ))),
         }
@@ -70,19 +70,19 @@ impl Store {
         let mut wanted = chunk.to_vec();
         let mut foreign = Vec::new();
         let mut claimed = Claimed::default();
-        // A copy that the run gave back is resolved for it, even when its other run has let it go meanwhile.
-        // Only a run that gave copies back looks for them: a check costs as much as a write.
-        let mut gave_back = false;
+        // A copy that the run gave back or failed is resolved for it, even when another run has let it go
+        // meanwhile. Only a run that let copies go looks for them: a check costs as much as a write.
+        let mut let_go = false;
         // Each round but one drops at least one copy, so there are at most CHUNK + 2.
         while !wanted.is_empty() {
             let groups = groups(address, &wanted, now);
             let mut writes = Writes::new(&self.table);
             let open = writes.check(
-                &keys::reservation(address.account, &address.period, address.run),
-                if gave_back {
+                &keys::reservation(address),
+                if let_go {
                     "#state = :pending AND #stop = :no"
                 } else {
-                    "#state = :pending AND #stop = :no AND attribute_not_exists(#gave_back)"
+                    "#state = :pending AND #stop = :no AND attribute_not_exists(#let_go)"
                 },
                 values([
                     (":pending", s(ReservationState::Pending.name())),
@@ -93,7 +93,7 @@ impl Store {
                 .iter()
                 .map(|estimate| Places {
                     copy: take(&mut writes, address, estimate),
-                    line: gave_back.then(|| unresolved(&mut writes, address, estimate)),
+                    line: let_go.then(|| unresolved(&mut writes, address, estimate)),
                 })
                 .collect();
             for group in &groups {
@@ -104,7 +104,7 @@ impl Store {
                     claimed.pending = groups;
                     break;
                 }
-                Committed::No(refusal) if refusal.at(open) && !gave_back => gave_back = true,
+                Committed::No(refusal) if refusal.at(open) && !let_go => let_go = true,
                 Committed::No(refusal) if refusal.at(open) => {
                     claimed.closed = true;
                     return Ok(claimed);
@@ -120,10 +120,7 @@ impl Store {
                 }
             }
         }
-        let foreign: Vec<_> = foreign
-            .into_iter()
-            .map(|estimate| (estimate.copy, None))
-            .collect();
+        let foreign: Vec<_> = foreign.into_iter().map(Unresolved::Unclaimed).collect();
         self.give_back(address, &foreign, now).await?;
         Ok(claimed)
     }
@@ -157,8 +154,8 @@ fn unresolved(writes: &mut Writes<'_>, address: &Address, estimate: &Estimate) -
 fn take(writes: &mut Writes<'_>, address: &Address, estimate: &Estimate) -> usize {
     writes.change(Change {
         key: keys::copy(address.assignment, estimate.copy),
-        change: "SET #state = :queued, #run = :run, #epoch = :zero, #reserved_tokens = :tokens \
-                 REMOVE #failure, #phase, #lease_until, #holder",
+        change: "SET #state = :queued, #run = :run, #epoch = :zero, #reserved_tokens = :tokens, #phase = :phase \
+                 REMOVE #failure, #lease_until, #holder",
         condition: "#state IN (:new, :failed) AND (attribute_not_exists(#run) OR #run <> :run)",
         values: values([
             (":queued", s(CopyState::Queued.name())),
@@ -167,6 +164,7 @@ fn take(writes: &mut Writes<'_>, address: &Address, estimate: &Estimate) -> usiz
             (":run", s(address.run.to_string())),
             (":zero", n(0)),
             (":tokens", n(estimate.tokens)),
+            (":phase", s(estimate.first_phase())),
         ]),
     })
 }

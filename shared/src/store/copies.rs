@@ -4,16 +4,16 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, Select};
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use super::assignments::Created;
-use super::expression::{Item, Writes, n, s, values};
+use super::expression::{Item, Writes, s, values};
+use super::idempotency::{Idempotency, Kind, remember, repeated};
 use super::keys;
-use super::pages::{Cursor, Page, Range, item, read};
-use super::reserve::IDEMPOTENCY_SECONDS;
+use super::pages::{Range, item, read};
 use super::transact::{Committed, backoff};
-use super::{Store, failed};
+use super::{Store, failed, unreadable};
 use crate::domain::copy::Copy;
 use crate::domain::failure::{Failure, Internal};
 use crate::domain::ids::{AccountId, AssignmentId, CopyId};
+use crate::domain::page::{Page, Paging};
 use crate::domain::time::UnixMillis;
 
 const GET_BATCH: usize = 100;
@@ -28,32 +28,15 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the table is.
     pub async fn copy(&self, assignment: AssignmentId, copy: CopyId) -> Result<Option<Copy>, Failure> {
-        self.get(&keys::copy(assignment, copy), true)
-            .await?
-            .map(|found| read("copy", found))
-            .transpose()
+        self.find("copy", &keys::copy(assignment, copy)).await
     }
 
     /// The copies of an assignment, oldest first.
     ///
     /// # Errors
     /// `Unavailable` when the table is; `Invalid` for a made-up cursor.
-    pub async fn copies(
-        &self,
-        assignment: AssignmentId,
-        cursor: Option<&Cursor>,
-        limit: u16,
-    ) -> Result<Page<Copy>, Failure> {
-        let page = self.page(&copies_of(assignment, false), cursor, limit).await?;
-        let items = page
-            .items
-            .into_iter()
-            .map(|found| read("copy", found))
-            .collect::<Result<_, _>>()?;
-        Ok(Page {
-            items,
-            cursor: page.cursor,
-        })
+    pub async fn copies(&self, assignment: AssignmentId, paging: &Paging) -> Result<Page<Copy>, Failure> {
+        self.list("copy", &copies_of(assignment, false), paging).await
     }
 
     /// Every copy of an assignment, as they are now.
@@ -89,7 +72,7 @@ impl Store {
                     .set_keys(Some(std::mem::take(&mut keys)))
                     .consistent_read(true)
                     .build()
-                    .map_err(|error| super::unreadable("keys", error))?;
+                    .map_err(|error| unreadable("keys", error))?;
                 let found = self
                     .dynamo
                     .batch_get_item()
@@ -153,40 +136,25 @@ impl Store {
         Ok(count)
     }
 
-    /// When the request with this idempotency key was first made, and so under which ids its copies are:
-    /// now, if it is new. `KeyReused` when its body was another.
+    /// When the request with this idempotency key was first made, and so under which ids its copies are: now, if
+    /// it is new.
     ///
     /// # Errors
-    /// `Unavailable` when the table is.
+    /// `Conflict` when the key was used for another request; `Unavailable` when the table is.
     pub async fn slots_requested_at(
         &self,
         owner: AccountId,
-        idempotency: (&str, &str),
+        idempotency: Idempotency<'_>,
         now: UnixMillis,
-    ) -> Result<Created<UnixMillis>, Failure> {
-        let (key, body) = idempotency;
+    ) -> Result<UnixMillis, Failure> {
+        let (asked, idempotency) = ((owner, Kind::Copies), Some(idempotency));
         let mut writes = Writes::new(&self.table);
-        let place = writes.create(
-            &keys::idempotency(owner, "copies", key),
-            values([
-                ("body", s(body)),
-                ("at", n(now.get())),
-                ("ttl", n(now.plus_seconds(IDEMPOTENCY_SECONDS).get() / 1000)),
-            ]),
-        );
-        let refusal = match self.commit("slots", writes).await? {
-            Committed::Yes => return Ok(Created::New(now)),
-            Committed::No(refusal) => refusal,
-        };
-        let known = refusal.item_at(place);
-        let same = known
-            .and_then(|item| item.get("body")?.as_s().ok())
-            .is_some_and(|known| known == body);
-        let at = known.and_then(|item| item.get("at")?.as_n().ok()?.parse().ok());
-        match (same, at) {
-            (true, Some(at)) => Ok(Created::Repeated(UnixMillis::new(at))),
-            (true, None) => Err(super::unreadable("idempotency record", "no moment")),
-            (false, _) => Ok(Created::KeyReused),
+        let place = remember(&mut writes, asked, idempotency, now.get(), now);
+        match self.commit("slots", writes).await? {
+            Committed::Yes => Ok(now),
+            Committed::No(refusal) => repeated(&refusal, place, idempotency)?
+                .map(UnixMillis::new)
+                .ok_or_else(|| unreadable("idempotency record", "it is not there")),
         }
     }
 

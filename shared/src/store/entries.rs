@@ -3,13 +3,14 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-use super::expression::Item;
+use super::expression::{Item, Writes};
 use super::keys;
 use super::pages::{Range, item, read};
 use super::{Store, unreadable};
 use crate::domain::failure::Failure;
 use crate::domain::ids::{AccountId, CopyId, RunId};
 use crate::domain::quota::{Entry, Period};
+use crate::domain::run::Address;
 use crate::domain::time::UnixMillis;
 
 /// The name of an operation: the same name is never written twice.
@@ -31,6 +32,8 @@ pub enum Operation {
     Charge(RunId, CopyId),
     /// A copy failed or was given back: nothing is charged.
     Void(RunId, CopyId),
+    /// A lease of a copy, or of the run's preparation, paid for what nobody used.
+    Waste(RunId, Option<CopyId>, u32),
 }
 
 impl fmt::Display for Operation {
@@ -44,6 +47,8 @@ impl fmt::Display for Operation {
             Self::Extend(run, copy, epoch, held) => write!(f, "run#{run}#extend#{copy}#{epoch}#{held}"),
             // One name for both ends of a copy, so that only one of them can ever be written.
             Self::Charge(run, copy) | Self::Void(run, copy) => write!(f, "run#{run}#copy#{copy}"),
+            Self::Waste(run, Some(copy), epoch) => write!(f, "run#{run}#waste#{copy}#{epoch}"),
+            Self::Waste(run, None, epoch) => write!(f, "run#{run}#waste#prepare#{epoch}"),
         }
     }
 }
@@ -70,6 +75,18 @@ pub(super) fn line(entry: Entry, at: UnixMillis, operation: &Operation) -> Resul
             operation: operation.to_string(),
         },
     )
+}
+
+/// Adds an operation's line to the transaction that does it. Returns its place.
+pub(super) fn write_line(
+    writes: &mut Writes<'_>,
+    address: &Address,
+    operation: &Operation,
+    entry: Entry,
+    now: UnixMillis,
+) -> Result<usize, Failure> {
+    let key = keys::entry(address.account, &address.period, &operation.to_string());
+    Ok(writes.create(&key, line(entry, now, operation)?))
 }
 
 impl Store {

@@ -3,7 +3,7 @@
 //! | partition | sort | what |
 //! |---|---|---|
 //! | `A#account` | `ASSIGNMENT#id`, `IDEMPOTENCY#kind#key`, `PLAN` | what belongs to an account: a lookup starts from the caller, so someone else's id is simply not there |
-//! | `G#assignment` | `RUBRIC#version`, `COPY#id`, `RUN#id`, `MANIFEST#run` | what belongs to an assignment |
+//! | `G#assignment` | `RUBRIC#version`, `COPY#id`, `RUN#id`, `MANIFEST#run`, `STARTING` | what belongs to an assignment |
 //! | `L#account#period` | `COUNTER`, `RES#run`, `ENTRY#operation` | one ledger |
 //! | `OUTBOX#shard` | `millis#id` | messages not yet sent |
 //!
@@ -12,8 +12,10 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
 
+use super::idempotency::Kind;
 use crate::domain::ids::{AccountId, AssignmentId, CopyId, OutboxId, RunId};
 use crate::domain::quota::Period;
+use crate::domain::run::Address;
 use crate::domain::time::UnixMillis;
 
 /// Outbox partitions: enough that one account's fan-out does not wait for another's.
@@ -71,10 +73,10 @@ pub(super) fn assignment(owner: AccountId, id: AssignmentId) -> Key {
 }
 
 /// `key` is a digest: what a caller sends never becomes a part of a key.
-pub(super) fn idempotency(owner: AccountId, kind: &str, digest: &str) -> Key {
+pub(super) fn idempotency(owner: AccountId, kind: Kind, digest: &str) -> Key {
     Key {
         pk: account(owner),
-        sk: format!("IDEMPOTENCY#{kind}#{digest}"),
+        sk: format!("IDEMPOTENCY#{}#{digest}", kind.name()),
     }
 }
 
@@ -106,6 +108,13 @@ pub(super) fn manifest(assignment: AssignmentId, id: RunId) -> Key {
     }
 }
 
+pub(super) fn starting(assignment: AssignmentId) -> Key {
+    Key {
+        pk: group(assignment),
+        sk: "STARTING".to_owned(),
+    }
+}
+
 pub(super) fn counter(owner: AccountId, period: &Period) -> Key {
     Key {
         pk: ledger(owner, period),
@@ -113,10 +122,10 @@ pub(super) fn counter(owner: AccountId, period: &Period) -> Key {
     }
 }
 
-pub(super) fn reservation(owner: AccountId, period: &Period, run: RunId) -> Key {
+pub(super) fn reservation(address: &Address) -> Key {
     Key {
-        pk: ledger(owner, period),
-        sk: format!("RES#{run}"),
+        pk: ledger(address.account, &address.period),
+        sk: format!("RES#{}", address.run),
     }
 }
 

@@ -1,52 +1,17 @@
 //! Lease: a worker holds a copy until a moment; the epoch fences whoever held it before.
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
-
-use super::expression::{Change, Item, n, names, s, values};
+use super::Store;
+use super::expression::{Change, n, s, values};
 use super::keys;
 use super::pages::read;
-use super::{Store, failed};
+use super::transact::Changed;
 use crate::domain::copy::{Copy, CopyState, EPOCHS_MAX, Lease};
 use crate::domain::failure::Failure;
 use crate::domain::ids::CopyId;
 use crate::domain::run::Address;
 use crate::domain::time::UnixMillis;
 
-/// How one conditional change of one item ended.
-enum Changed {
-    /// The item as it is now.
-    Yes(Item),
-    /// The item that the condition met, if any.
-    No(Option<Item>),
-}
-
 impl Store {
-    async fn change_one(&self, operation: &str, change: Change<'_>) -> Result<Changed, Failure> {
-        let sent = self
-            .dynamo
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(change.key.attributes()))
-            .update_expression(change.change)
-            .condition_expression(change.condition)
-            .set_expression_attribute_names(names(&[change.change, change.condition]))
-            .set_expression_attribute_values(Some(change.values))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match sent {
-            Ok(output) => Ok(Changed::Yes(output.attributes.unwrap_or_default())),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
-                    Ok(Changed::No(refused.item.clone()))
-                }
-                _ => Err(failed(operation, &error)),
-            },
-        }
-    }
-
     /// Takes a copy's lease until `until`. `holder` names this attempt, so that a lease whose reply was lost is
     /// recognised as ours and not waited for.
     ///
@@ -65,8 +30,7 @@ impl Store {
                 "lease",
                 Change {
                     key: keys::copy(address.assignment, copy),
-                    change: "SET #state = :leased, #epoch = #epoch + :one, #lease_until = :until, \
-                             #phase = :detection, #holder = :holder",
+                    change: "SET #state = :leased, #epoch = #epoch + :one, #lease_until = :until, #holder = :holder",
                     condition: "#run = :run AND #epoch < :max \
                                 AND (#state = :queued OR (#state = :leased AND #lease_until < :now))",
                     values: values([
@@ -77,7 +41,6 @@ impl Store {
                         (":max", n(EPOCHS_MAX)),
                         (":until", n(until.get())),
                         (":now", n(now.get())),
-                        (":detection", s("detection")),
                         (":holder", s(holder)),
                     ]),
                 },
@@ -134,22 +97,24 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the table is; the lease then ends by itself.
     pub async fn release(&self, address: &Address, copy: &Copy) -> Result<bool, Failure> {
-        let changed = self
-            .change_one(
-                "release",
-                Change {
-                    key: keys::copy(address.assignment, copy.copy),
-                    change: "SET #state = :queued REMOVE #lease_until, #holder, #phase",
-                    condition: "#run = :run AND #state = :leased AND #epoch = :epoch",
-                    values: values([
-                        (":queued", s(CopyState::Queued.name())),
-                        (":run", s(address.run.to_string())),
-                        (":leased", s(CopyState::Leased.name())),
-                        (":epoch", n(copy.epoch)),
-                    ]),
-                },
-            )
-            .await?;
-        Ok(matches!(changed, Changed::Yes(_)))
+        let release = Change {
+            key: keys::copy(address.assignment, copy.copy),
+            change: "SET #state = :queued REMOVE #lease_until, #holder",
+            condition: "#run = :run AND #state = :leased AND #epoch = :epoch",
+            values: values([
+                (":queued", s(CopyState::Queued.name())),
+                (":run", s(address.run.to_string())),
+                (":leased", s(CopyState::Leased.name())),
+                (":epoch", n(copy.epoch)),
+            ]),
+        };
+        let found: Copy = match self.change_one("release", release).await? {
+            Changed::Yes(_) => return Ok(true),
+            Changed::No(None) => return Ok(false),
+            Changed::No(Some(item)) => read("copy", item)?,
+        };
+        // Given back by an earlier attempt, whose reply was lost.
+        let same = found.run == Some(address.run) && found.epoch == copy.epoch;
+        Ok(same && found.state == CopyState::Queued)
     }
 }

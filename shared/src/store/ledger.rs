@@ -1,6 +1,6 @@
 //! Counters: opened once a period, changed only with an entry beside them, resolved once a run.
 
-use super::entries::{Operation, line};
+use super::entries::{Operation, line, write_line};
 use super::expression::{Change, Item, Writes, n, s, values};
 use super::keys;
 use super::pages::{item, read};
@@ -158,8 +158,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the table is.
     pub async fn reservation(&self, address: &Address) -> Result<Option<Reservation>, Failure> {
-        let key = keys::reservation(address.account, &address.period, address.run);
-        self.get(&key, true)
+        self.get(&keys::reservation(address), true)
             .await?
             .map(|found| read("reservation", found))
             .transpose()
@@ -189,21 +188,13 @@ impl Store {
         };
         let spent = self.spent(address).await?;
         let mut writes = Writes::new(&self.table);
-        writes.create(
-            &keys::entry(address.account, &address.period, &operation.to_string()),
-            line(entry, now, &operation)?,
-        );
+        write_line(&mut writes, address, &operation, entry, now)?;
+        // The line is written once, and with no copy open only the warm-up's charge still moves the reservation.
         writes.change(Change {
-            key: keys::reservation(address.account, &address.period, address.run),
+            key: keys::reservation(address),
             change: "SET #state = :resolved REMOVE #pending_pk, #pending_sk",
-            condition: "#state = :pending AND #open = :none AND #used = :used AND #amount = :amount",
-            values: values([
-                (":resolved", s(resolved.name())),
-                (":pending", s(ReservationState::Pending.name())),
-                (":none", n(0)),
-                (":used", n(reservation.used)),
-                (":amount", n(reservation.amount)),
-            ]),
+            condition: "#used = :used",
+            values: values([(":resolved", s(resolved.name())), (":used", n(reservation.used))]),
         });
         writes.change(Change {
             key: keys::counter(address.account, &address.period),

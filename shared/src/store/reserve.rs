@@ -4,21 +4,19 @@
 //! The copies themselves are claimed by the run's preparation (`claim.rs`), because a transaction holds 100
 //! items and a run 500 copies; the reservation is for all of them from the first moment.
 
-use super::entries::{Operation, line};
+use super::entries::{Operation, write_line};
 use super::expression::{Change, Item, Writes, n, s, values};
+use super::idempotency::{Idempotency, Kind, remember, repeated};
 use super::keys;
 use super::outbox::Pending;
 use super::pages::{item, read};
 use super::runs::{RunRecord, manifest};
 use super::transact::{Committed, Refusal};
-use super::{Store, unreadable};
+use super::{Starting, Store, unreadable};
 use crate::domain::failure::{Failure, Internal};
 use crate::domain::quota::{Counter, Entry};
 use crate::domain::run::{Estimate, PREFIX_RESERVE_TOKENS, Reservation, ReservationState, Reserved, Run};
 use crate::domain::time::UnixMillis;
-
-/// How long a caller's idempotency key is remembered. Unit: seconds.
-pub(super) const IDEMPOTENCY_SECONDS: i64 = 7 * 24 * 3600;
 
 /// A request for a reservation.
 #[derive(Debug, Clone)]
@@ -29,8 +27,10 @@ pub struct Reserve<'a> {
     pub copies: &'a [Estimate],
     /// What the counter is opened with, if this is its first use. Unit: tokens.
     pub granted_tokens: u64,
-    /// The caller's idempotency key and its body, both as digests.
-    pub idempotency: Option<(&'a str, &'a str)>,
+    /// The caller's idempotency key, if it sent one.
+    pub idempotency: Option<Idempotency<'a>>,
+    /// The runs on their way when the copies were looked at; `None` when no other run can want them.
+    pub starting: Option<&'a Starting>,
     /// When what is left of the reservation is voided.
     pub expires_at: UnixMillis,
 }
@@ -48,6 +48,7 @@ impl Reserve<'_> {
 /// Places of the conditions that tell why a transaction was refused.
 struct Places {
     idempotency: Option<usize>,
+    starting: Option<usize>,
     reservation: usize,
     counter: usize,
 }
@@ -56,7 +57,8 @@ impl Store {
     /// Reserves for a run, and leaves its first message in the outbox. Nothing is sent here.
     ///
     /// # Errors
-    /// `Unavailable` when the table is; the same call may be made again.
+    /// `Conflict` when the key was used for another request; `Unavailable` when the table is: the same call may then
+    /// be made again.
     pub async fn reserve(&self, request: &Reserve<'_>) -> Result<(Reserved, Option<Pending>), Failure> {
         let run = request.run;
         self.open_counter(run.account, &run.period, request.granted_tokens, run.created_at)
@@ -80,28 +82,12 @@ impl Store {
     ) -> Result<Places, Failure> {
         let run = request.run;
         let amount = request.amount();
-        let idempotency = request.idempotency.map(|(key, body)| {
-            writes.create(
-                &keys::idempotency(run.account, "run", key),
-                values([
-                    ("body", s(body)),
-                    ("id", s(run.run.to_string())),
-                    (
-                        "ttl",
-                        n(run.created_at.plus_seconds(IDEMPOTENCY_SECONDS).get() / 1000),
-                    ),
-                ]),
-            )
-        });
+        let asked = (run.account, Kind::Run);
+        let idempotency = remember(writes, asked, request.idempotency, run.run, run.created_at);
         let operation = Operation::Reserve(run.run);
-        let reservation = writes.create(
-            &keys::reservation(run.account, &run.period, run.run),
-            reservation(request, amount)?,
-        );
-        writes.create(
-            &keys::entry(run.account, &run.period, &operation.to_string()),
-            line(Entry::Reserve { tokens: amount }, run.created_at, &operation)?,
-        );
+        let reservation = writes.create(&keys::reservation(&run.address()), reservation(request, amount)?);
+        let entry = Entry::Reserve { tokens: amount };
+        write_line(writes, &run.address(), &operation, entry, run.created_at)?;
         let counter = writes.change(Change {
             key: keys::counter(run.account, &run.period),
             change: "SET #remaining = #remaining - :amount, #reserved = #reserved + :amount",
@@ -114,8 +100,13 @@ impl Store {
         );
         writes.create(&keys::manifest(run.assignment, run.run), manifest(request.copies));
         writes.create(&start.key(), start.item()?);
+        let starting = match request.starting {
+            Some(starting) => Some(writes.change(starting.joined_by(run)?)),
+            None => None,
+        };
         Ok(Places {
             idempotency,
+            starting,
             reservation,
             counter,
         })
@@ -134,12 +125,14 @@ fn reservation(request: &Reserve<'_>, amount: u64) -> Result<Item, Failure> {
             amount,
             used: 0,
             left: amount,
+            free: 0,
             waste: 0,
             total,
             open: total,
             graded: 0,
             failed: 0,
             stop: false,
+            expired: false,
             created_at: run.created_at,
             expires_at: request.expires_at,
         },
@@ -155,26 +148,14 @@ fn reservation(request: &Reserve<'_>, amount: u64) -> Result<Item, Failure> {
 
 /// A repeated request is recognised before the quota is looked at: it may have taken the last tokens itself.
 fn why_refused(refusal: &Refusal, places: &Places, request: &Reserve<'_>) -> Result<Reserved, Failure> {
-    if let Some(place) = places.idempotency.filter(|&place| refusal.at(place)) {
-        let known = refusal
-            .item_at(place)
-            .ok_or_else(|| Failure::Internal(Internal::new("idempotency without item")))?;
-        let text = |name: &str| {
-            known
-                .get(name)
-                .and_then(|value| value.as_s().ok())
-                .map(String::as_str)
-        };
-        let same_body = text("body") == request.idempotency.map(|(_, body)| body);
-        let id = text("id").and_then(|id| id.parse().ok());
-        return match (same_body, id) {
-            (true, Some(run)) => Ok(Reserved::Repeated(run)),
-            (false, _) => Ok(Reserved::KeyReused),
-            (true, None) => Err(unreadable("idempotency record", "no run")),
-        };
+    if let Some(run) = repeated(refusal, places.idempotency, request.idempotency)? {
+        return Ok(Reserved::Repeated(run));
     }
     if refusal.at(places.reservation) {
         return Ok(Reserved::Accepted(request.run.run));
+    }
+    if places.starting.is_some_and(|place| refusal.at(place)) {
+        return Ok(Reserved::Overtaken);
     }
     if refusal.at(places.counter) {
         let counter = refusal.item_at(places.counter).cloned().unwrap_or_default();

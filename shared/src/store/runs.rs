@@ -4,17 +4,18 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
-use super::assignments::Created;
-use super::expression::{Change, Item, Writes, n, names, values};
+use super::expression::{Change, Item, n, values};
+use super::idempotency::{Idempotency, Kind};
 use super::keys;
-use super::pages::{Cursor, Page, Range, attribute, read};
-use super::transact::Committed;
-use super::{Store, failed, unreadable};
+use super::pages::{Range, attribute, read};
+use super::transact::Changed;
+use super::{Store, unreadable};
 use crate::domain::copy::{Copy, EPOCHS_MAX};
-use crate::domain::failure::Failure;
+use crate::domain::failure::{Failure, Internal};
 use crate::domain::ids::{AccountId, AssignmentId, RunId};
 use crate::domain::money::{Spent, add_spent};
-use crate::domain::run::{Address, COPIES_MAX, Estimate, Run};
+use crate::domain::page::{Page, Paging};
+use crate::domain::run::{Address, COPIES_MAX, Estimate, Reservation, Run};
 use crate::domain::time::UnixMillis;
 
 /// A run as stored: what was asked, how its preparation stands, and, at its end, what it cost.
@@ -104,65 +105,42 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the table is.
     pub async fn run(&self, assignment: AssignmentId, run: RunId) -> Result<Option<RunRecord>, Failure> {
-        self.get(&keys::run(assignment, run), true)
-            .await?
-            .map(|found| read("run", found))
-            .transpose()
+        self.find("run", &keys::run(assignment, run)).await
     }
 
     /// The runs of an assignment, newest first.
     ///
     /// # Errors
     /// `Unavailable` when the table is; `Invalid` for a made-up cursor.
-    pub async fn runs(
-        &self,
-        assignment: AssignmentId,
-        cursor: Option<&Cursor>,
-        limit: u16,
-    ) -> Result<Page<RunRecord>, Failure> {
+    pub async fn runs(&self, assignment: AssignmentId, paging: &Paging) -> Result<Page<RunRecord>, Failure> {
         let range = Range {
             partition: keys::group(assignment),
             prefix: "RUN#",
             newest_first: true,
             consistent: false,
         };
-        let page = self.page(&range, cursor, limit).await?;
-        let items = page
-            .items
-            .into_iter()
-            .map(|found| read("run", found))
-            .collect::<Result<_, _>>()?;
-        Ok(Page {
-            items,
-            cursor: page.cursor,
-        })
+        self.list("run", &range, paging).await
+    }
+
+    /// The money of a run that is there.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is; `Internal` for a run without reservation.
+    pub async fn reservation_of(&self, run: &Run) -> Result<Reservation, Failure> {
+        let found = self.reservation(&run.address()).await?;
+        found.ok_or_else(|| Failure::Internal(Internal::new("a run without reservation")))
     }
 
     /// The run that was accepted under an idempotency key, if the key was used.
     ///
     /// # Errors
-    /// `Unavailable` when the table is.
+    /// `Conflict` when the key was used for another request; `Unavailable` when the table is.
     pub async fn run_of_key(
         &self,
         account: AccountId,
-        idempotency: (&str, &str),
-    ) -> Result<Option<Created<RunId>>, Failure> {
-        let (key, body) = idempotency;
-        let Some(known) = self.get(&keys::idempotency(account, "run", key), true).await? else {
-            return Ok(None);
-        };
-        let text = |name: &str| {
-            known
-                .get(name)
-                .and_then(|value| value.as_s().ok())
-                .map(String::as_str)
-        };
-        if text("body") != Some(body) {
-            return Ok(Some(Created::KeyReused));
-        }
-        let run = text("id").and_then(|id| id.parse().ok());
-        run.map(|run| Some(Created::Repeated(run)))
-            .ok_or_else(|| unreadable("idempotency record", "no run"))
+        idempotency: Option<Idempotency<'_>>,
+    ) -> Result<Option<RunId>, Failure> {
+        self.made((account, Kind::Run), idempotency).await
     }
 
     /// The copies that a run was asked to grade, in order.
@@ -203,44 +181,29 @@ impl Store {
         now: UnixMillis,
         until: UnixMillis,
     ) -> Result<Preparation, Failure> {
-        let change = "SET #prepare_epoch = #prepare_epoch + :one, #prepare_until = :until";
-        let condition = "attribute_exists(pk) AND #prepared = :no AND #prepare_epoch < :max \
-                         AND (attribute_not_exists(#prepare_until) OR #prepare_until < :now)";
-        let key = keys::run(address.assignment, address.run);
-        let sent = self
-            .dynamo
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key.attributes()))
-            .update_expression(change)
-            .condition_expression(condition)
-            .set_expression_attribute_names(names(&[change, condition]))
-            .set_expression_attribute_values(Some(values([
+        let lease = Change {
+            key: keys::run(address.assignment, address.run),
+            change: "SET #prepare_epoch = #prepare_epoch + :one, #prepare_until = :until",
+            condition: "attribute_exists(pk) AND #prepared = :no AND #prepare_epoch < :max \
+                        AND (attribute_not_exists(#prepare_until) OR #prepare_until < :now)",
+            values: values([
                 (":one", n(1)),
                 (":until", n(until.get())),
                 (":now", n(now.get())),
                 (":no", AttributeValue::Bool(false)),
                 (":max", n(EPOCHS_MAX)),
-            ])))
-            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew)
-            .send()
-            .await;
-        match sent {
-            Ok(output) => Ok(Preparation::Taken(Box::new(read(
-                "run",
-                output.attributes.unwrap_or_default(),
-            )?))),
-            Err(error) if is_refused(&error) => match self.run(address.assignment, address.run).await? {
-                Some(record) if !record.prepared => match record.prepare_until {
-                    Some(until) if until >= now => Ok(Preparation::Busy(until)),
-                    // Its worker gave it back after we were refused.
-                    _ if record.prepare_epoch < EPOCHS_MAX => Ok(Preparation::Busy(now)),
-                    _ => Ok(Preparation::Exhausted),
-                },
-                Some(_) | None => Ok(Preparation::Gone),
-            },
-            Err(error) => Err(failed("lease preparation", &error)),
-        }
+            ]),
+        };
+        let found = match self.change_one("lease preparation", lease).await? {
+            Changed::Yes(item) => return Ok(Preparation::Taken(Box::new(read("run", item)?))),
+            Changed::No(None) => return Ok(Preparation::Gone),
+            Changed::No(Some(item)) => read::<RunRecord>("run", item)?,
+        };
+        Ok(match found.prepare_until {
+            _ if found.prepared => Preparation::Gone,
+            Some(until) if until >= now => Preparation::Busy(until),
+            _ => Preparation::Exhausted,
+        })
     }
 
     /// Gives the lease of a run's preparation back after a failure. `false` when another worker has it.
@@ -249,17 +212,14 @@ impl Store {
     /// `Unavailable` when the table is; the lease then ends by itself.
     pub async fn release_preparation(&self, record: &RunRecord) -> Result<bool, Failure> {
         let run = &record.run;
-        let mut writes = Writes::new(&self.table);
-        writes.change(Change {
+        let release = Change {
             key: keys::run(run.assignment, run.run),
             change: "REMOVE #prepare_until",
             condition: "#prepare_epoch = :epoch",
             values: values([(":epoch", n(record.prepare_epoch))]),
-        });
-        Ok(matches!(
-            self.commit("release preparation", writes).await?,
-            Committed::Yes
-        ))
+        };
+        let released = self.change_one("release preparation", release).await?;
+        Ok(matches!(released, Changed::Yes(_)))
     }
 
     /// What a run spent: its warm-up and its copies' sums.
@@ -275,14 +235,6 @@ impl Store {
         }
         attribute("spent", &sums)
     }
-}
-
-pub(super) fn is_refused(
-    error: &aws_sdk_dynamodb::error::SdkError<aws_sdk_dynamodb::operation::update_item::UpdateItemError>,
-) -> bool {
-    error
-        .as_service_error()
-        .is_some_and(|service| service.is_conditional_check_failed_exception())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::DisplayErrorContext;
+use futures::future::BoxFuture;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -43,6 +44,14 @@ impl Secrets {
             client,
             clock,
             kept: Arc::default(),
+        }
+    }
+
+    /// Where the secret with this name or ARN is asked for, again and again: see [`Secrets::get`].
+    pub fn source(self, name: String) -> impl Fn() -> BoxFuture<'static, Result<Arc<str>, Failure>> {
+        move || {
+            let (secrets, name) = (self.clone(), name.clone());
+            Box::pin(async move { secrets.get(&name).await })
         }
     }
 

@@ -1,17 +1,19 @@
-//! Settle, void, extend: where a copy's money moves. Each is one transaction, fenced by the copy's epoch.
+//! Settle and void: how a copy ends. Each is one transaction, fenced by the copy's epoch.
+//!
+//! What the copy held and did not use stays in its run's reservation, free for the copies that are still open.
 
 use super::Store;
-use super::entries::{Operation, line};
+use super::entries::{Operation, write_line};
 use super::expression::{Change, Writes, n, s, values};
 use super::keys;
 use super::pages::attribute;
 use super::transact::Committed;
 use crate::domain::copy::{Copy, CopyState, Resolution, ResultSummary};
 use crate::domain::failure::{CopyFailure, Failure, Internal};
-use crate::domain::money::Spent;
 use crate::domain::quota::Entry;
-use crate::domain::run::{Address, PREFIX_RESERVE_TOKENS, ReservationState};
+use crate::domain::run::{Address, ReservationState};
 use crate::domain::time::UnixMillis;
+use aws_sdk_dynamodb::types::AttributeValue;
 
 /// What a graded copy is charged, and where its result is.
 #[derive(Debug, Clone)]
@@ -27,19 +29,6 @@ pub struct Charge {
     /// Tokens paid for answers that were not used: broken ones, second calls after a crash.
     pub waste_tokens: u64,
 }
-
-/// What asking for more tokens came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extended {
-    /// The copy now reserves this much. Unit: tokens.
-    To(u64),
-    /// The counter does not hold it.
-    QuotaExceeded,
-    /// The worker no longer holds the copy.
-    Fenced,
-}
-
-const HELD: &str = "#run = :run AND #state = :leased AND #epoch = :epoch";
 
 impl Store {
     /// Publishes a copy's result and charges it, once. Never more than the copy reserved: the excess is ours.
@@ -57,51 +46,30 @@ impl Store {
         let waste = charge
             .waste_tokens
             .saturating_add(charge.used_tokens.saturating_sub(tokens));
-        let summary = ResultSummary {
-            charged_tokens: tokens,
-            ..charge.summary.clone()
-        };
-        let summary = attribute("summary", &summary)?;
-        let operation = Operation::Charge(address.run, copy.copy);
         let mut writes = Writes::new(&self.table);
+        writes.change(publish(address, copy, charge, tokens)?);
+        // A leased copy is open in its run, and what it reserved is left: its own condition says so.
         writes.change(Change {
-            key: keys::copy(address.assignment, copy.copy),
-            change: "SET #state = :graded, #result = :result, #summary = :summary, #pupil = :pupil \
-                     REMOVE #lease_until, #holder, #phase",
-            condition: HELD,
-            values: values([
-                (":graded", s(CopyState::Graded.name())),
-                (":result", s(&charge.result)),
-                (":summary", summary),
-                (
-                    ":pupil",
-                    s(charge
-                        .pupil
-                        .as_deref()
-                        .or(copy.pupil.as_deref())
-                        .unwrap_or_default()),
-                ),
-                (":run", s(address.run.to_string())),
-                (":leased", s(CopyState::Leased.name())),
-                (":epoch", n(copy.epoch)),
-            ]),
-        });
-        writes.change(Change {
-            key: keys::reservation(address.account, &address.period, address.run),
-            change: "SET #used = #used + :tokens, #left = #left - :tokens, #open = #open - :one, \
-                     #graded = #graded + :one, #waste = #waste + :waste",
-            condition: "#state = :pending AND #left >= :tokens AND #open >= :one",
+            key: keys::reservation(address),
+            change: "SET #used = #used + :tokens, #left = #left - :tokens, #free = #free + :unused, \
+                     #open = #open - :one, #graded = #graded + :one, #waste = #waste + :waste",
+            condition: "#state = :pending",
             values: values([
                 (":tokens", n(tokens)),
+                (":unused", n(copy.reserved_tokens - tokens)),
                 (":waste", n(waste)),
                 (":one", n(1)),
                 (":pending", s(ReservationState::Pending.name())),
             ]),
         });
-        writes.create(
-            &keys::entry(address.account, &address.period, &operation.to_string()),
-            line(Entry::Charge { tokens, waste }, now, &operation)?,
-        );
+        let operation = Operation::Charge(address.run, copy.copy);
+        write_line(
+            &mut writes,
+            address,
+            &operation,
+            Entry::Charge { tokens, waste },
+            now,
+        )?;
         match self.commit("settle", writes).await? {
             Committed::Yes => Ok(Resolution::Done),
             Committed::No(_) => {
@@ -125,8 +93,6 @@ impl Store {
         waste_tokens: u64,
         now: UnixMillis,
     ) -> Result<Resolution, Failure> {
-        let stored = attribute("failure", failure)?;
-        let operation = Operation::Void(address.run, copy.copy);
         let mut writes = Writes::new(&self.table);
         writes.change(Change {
             key: keys::copy(address.assignment, copy.copy),
@@ -134,7 +100,7 @@ impl Store {
             condition: "#run = :run AND #epoch = :epoch AND (#state = :queued OR #state = :leased)",
             values: values([
                 (":failed", s(CopyState::Failed.name())),
-                (":failure", stored),
+                (":failure", attribute("failure", failure)?),
                 (":run", s(address.run.to_string())),
                 (":leased", s(CopyState::Leased.name())),
                 (":queued", s(CopyState::Queued.name())),
@@ -142,26 +108,24 @@ impl Store {
             ]),
         });
         writes.change(Change {
-            key: keys::reservation(address.account, &address.period, address.run),
-            change: "SET #open = #open - :one, #failed = #failed + :one, #waste = #waste + :waste",
-            condition: "#state = :pending AND #open >= :one",
+            key: keys::reservation(address),
+            change: "SET #open = #open - :one, #failed = #failed + :one, #waste = #waste + :waste, \
+                     #free = #free + :held, #let_go = :yes",
+            condition: "#state = :pending",
             values: values([
                 (":one", n(1)),
                 (":waste", n(waste_tokens)),
+                (":held", n(copy.reserved_tokens)),
+                (":yes", AttributeValue::Bool(true)),
                 (":pending", s(ReservationState::Pending.name())),
             ]),
         });
-        writes.create(
-            &keys::entry(address.account, &address.period, &operation.to_string()),
-            line(
-                Entry::Charge {
-                    tokens: 0,
-                    waste: waste_tokens,
-                },
-                now,
-                &operation,
-            )?,
-        );
+        let operation = Operation::Void(address.run, copy.copy);
+        let entry = Entry::Charge {
+            tokens: 0,
+            waste: waste_tokens,
+        };
+        write_line(&mut writes, address, &operation, entry, now)?;
         match self.commit("void", writes).await? {
             Committed::Yes => Ok(Resolution::Done),
             Committed::No(_) => {
@@ -170,102 +134,6 @@ impl Store {
                 })
                 .await
             }
-        }
-    }
-
-    /// Takes hold of `more` tokens for a copy whose pages turned out to need them.
-    ///
-    /// # Errors
-    /// `Unavailable` when the table is; asking again with the same copy takes hold once.
-    pub async fn extend(
-        &self,
-        address: &Address,
-        copy: &Copy,
-        more: u64,
-        now: UnixMillis,
-    ) -> Result<Extended, Failure> {
-        let operation = Operation::Extend(address.run, copy.copy, copy.epoch, copy.reserved_tokens);
-        let mut writes = Writes::new(&self.table);
-        let entry = writes.create(
-            &keys::entry(address.account, &address.period, &operation.to_string()),
-            line(Entry::Reserve { tokens: more }, now, &operation)?,
-        );
-        let held = writes.change(Change {
-            key: keys::copy(address.assignment, copy.copy),
-            change: "SET #reserved_tokens = #reserved_tokens + :more",
-            condition: HELD,
-            values: values([
-                (":more", n(more)),
-                (":run", s(address.run.to_string())),
-                (":leased", s(CopyState::Leased.name())),
-                (":epoch", n(copy.epoch)),
-            ]),
-        });
-        writes.change(Change {
-            key: keys::reservation(address.account, &address.period, address.run),
-            change: "SET #amount = #amount + :more, #left = #left + :more",
-            condition: "#state = :pending",
-            values: values([
-                (":more", n(more)),
-                (":pending", s(ReservationState::Pending.name())),
-            ]),
-        });
-        let counter = writes.change(Change {
-            key: keys::counter(address.account, &address.period),
-            change: "SET #remaining = #remaining - :more, #reserved = #reserved + :more",
-            condition: "#remaining >= :more",
-            values: values([(":more", n(more))]),
-        });
-        match self.commit("extend", writes).await? {
-            Committed::Yes => Ok(Extended::To(copy.reserved_tokens.saturating_add(more))),
-            Committed::No(refusal) if refusal.at(entry) => {
-                Ok(Extended::To(copy.reserved_tokens.saturating_add(more)))
-            }
-            Committed::No(refusal) if refusal.at(held) => Ok(Extended::Fenced),
-            Committed::No(refusal) if refusal.at(counter) => Ok(Extended::QuotaExceeded),
-            Committed::No(_) => Ok(Extended::Fenced),
-        }
-    }
-
-    /// Charges the call that warmed the cache to its run, once. A second attempt's is ours, and in no ledger line.
-    ///
-    /// # Errors
-    /// `Unavailable` when the table is.
-    pub async fn charge_warm_up(
-        &self,
-        address: &Address,
-        spent: &Spent,
-        now: UnixMillis,
-    ) -> Result<Resolution, Failure> {
-        // A barème longer than the run's own part is ours to pay: the copies' parts stay theirs.
-        let tokens = spent.usage.charged_tokens().min(PREFIX_RESERVE_TOKENS);
-        let waste = spent.usage.charged_tokens().saturating_sub(tokens);
-        let operation = Operation::Warm(address.run);
-        let warm = attribute("warm-up", &[spent])?;
-        let mut writes = Writes::new(&self.table);
-        writes.create(
-            &keys::entry(address.account, &address.period, &operation.to_string()),
-            line(Entry::Charge { tokens, waste }, now, &operation)?,
-        );
-        writes.change(Change {
-            key: keys::reservation(address.account, &address.period, address.run),
-            change: "SET #used = #used + :tokens, #left = #left - :tokens, #waste = #waste + :waste",
-            condition: "#state = :pending AND #left >= :tokens",
-            values: values([
-                (":tokens", n(tokens)),
-                (":waste", n(waste)),
-                (":pending", s(ReservationState::Pending.name())),
-            ]),
-        });
-        writes.change(Change {
-            key: keys::run(address.assignment, address.run),
-            change: "SET #warm = :warm",
-            condition: "attribute_exists(pk)",
-            values: values([(":warm", warm)]),
-        });
-        match self.commit("charge warm-up", writes).await? {
-            Committed::Yes => Ok(Resolution::Done),
-            Committed::No(_) => Ok(Resolution::Already),
         }
     }
 
@@ -287,4 +155,28 @@ impl Store {
             Resolution::Fenced
         })
     }
+}
+
+/// The copy with its result, charged `tokens`.
+fn publish(address: &Address, copy: &Copy, charge: &Charge, tokens: u64) -> Result<Change<'static>, Failure> {
+    let summary = ResultSummary {
+        charged_tokens: tokens,
+        ..charge.summary.clone()
+    };
+    let pupil = charge.pupil.as_deref().or(copy.pupil.as_deref());
+    Ok(Change {
+        key: keys::copy(address.assignment, copy.copy),
+        change: "SET #state = :graded, #result = :result, #summary = :summary, #pupil = :pupil \
+                 REMOVE #lease_until, #holder, #phase",
+        condition: "#run = :run AND #state = :leased AND #epoch = :epoch",
+        values: values([
+            (":graded", s(CopyState::Graded.name())),
+            (":result", s(&charge.result)),
+            (":summary", attribute("summary", &summary)?),
+            (":pupil", s(pupil.unwrap_or_default())),
+            (":run", s(address.run.to_string())),
+            (":leased", s(CopyState::Leased.name())),
+            (":epoch", n(copy.epoch)),
+        ]),
+    })
 }

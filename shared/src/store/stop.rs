@@ -5,20 +5,48 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
 
 use super::Store;
-use super::entries::{Operation, line};
+use super::entries::{Operation, write_line};
 use super::expression::{Change, Writes, n, s, values};
 use super::keys;
 use super::pages::attribute;
-use super::transact::Committed;
+use super::transact::{Changed, Committed};
 use crate::domain::copy::{Copy, CopyState};
 use crate::domain::failure::{CopyFailure, Failure};
 use crate::domain::ids::CopyId;
 use crate::domain::quota::Entry;
-use crate::domain::run::{Address, Reservation, ReservationState};
+use crate::domain::run::{Address, Estimate, Reservation, ReservationState};
 use crate::domain::time::UnixMillis;
 
 /// Copies in one transaction: an entry and a copy each, and the reservation.
 const CHUNK: usize = 40;
+/// What a copy's line says that cost nothing.
+const NOTHING: Entry = Entry::Charge { tokens: 0, waste: 0 };
+
+/// A copy that its run has not resolved.
+#[derive(Debug)]
+pub(super) enum Unresolved {
+    /// The run has it: it waits, or a worker holds it.
+    Claimed(Box<Copy>),
+    /// The run does not have it, and keeps its part of the reservation.
+    Unclaimed(Estimate),
+}
+
+impl Unresolved {
+    fn id(&self) -> CopyId {
+        match self {
+            Self::Claimed(copy) => copy.copy,
+            Self::Unclaimed(estimate) => estimate.copy,
+        }
+    }
+
+    /// Its part of the reservation. Unit: tokens.
+    fn held_tokens(&self) -> u64 {
+        match self {
+            Self::Claimed(copy) => copy.reserved_tokens,
+            Self::Unclaimed(estimate) => estimate.tokens,
+        }
+    }
+}
 
 impl Store {
     /// Stops a run: nothing more is claimed, what waits is given back, what a worker holds may finish. Returns
@@ -27,7 +55,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the table is; asking again goes on.
     pub async fn stop(&self, address: &Address, now: UnixMillis) -> Result<Option<Reservation>, Failure> {
-        if self.close(address).await? {
+        if self.close(address, false).await? {
             let waiting = self.unheld(address, now).await?;
             self.give_back(address, &waiting, now).await?;
         }
@@ -39,13 +67,13 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the table is; asking again goes on.
     pub async fn expire(&self, address: &Address, now: UnixMillis) -> Result<Option<Reservation>, Failure> {
-        if self.close(address).await? {
-            for (id, copy) in self.unheld(address, now).await? {
+        if self.close(address, true).await? {
+            for copy in self.unheld(address, now).await? {
                 match copy {
-                    Some(copy) => {
+                    Unresolved::Claimed(copy) => {
                         self.void(address, &copy, &CopyFailure::expired(), 0, now).await?;
                     }
-                    None => self.fail_unclaimed(address, id, now).await?,
+                    Unresolved::Unclaimed(estimate) => self.fail_unclaimed(address, estimate, now).await?,
                 }
             }
         }
@@ -53,16 +81,18 @@ impl Store {
     }
 
     /// Ends a copy that the run was to grade and never claimed; one that another run has is only given back.
-    async fn fail_unclaimed(&self, address: &Address, id: CopyId, now: UnixMillis) -> Result<(), Failure> {
+    async fn fail_unclaimed(
+        &self,
+        address: &Address,
+        estimate: Estimate,
+        now: UnixMillis,
+    ) -> Result<(), Failure> {
         let failure = attribute("failure", &CopyFailure::expired())?;
-        let operation = Operation::Void(address.run, id);
         let mut writes = Writes::new(&self.table);
-        writes.create(
-            &keys::entry(address.account, &address.period, &operation.to_string()),
-            line(Entry::Charge { tokens: 0, waste: 0 }, now, &operation)?,
-        );
+        let operation = Operation::Void(address.run, estimate.copy);
+        write_line(&mut writes, address, &operation, NOTHING, now)?;
         writes.change(Change {
-            key: keys::copy(address.assignment, id),
+            key: keys::copy(address.assignment, estimate.copy),
             change: "SET #state = :failed, #failure = :failure, #run = :run, #epoch = :zero",
             condition: "(#state = :new OR #state = :failed) AND (attribute_not_exists(#run) OR #run <> :run)",
             values: values([
@@ -74,45 +104,44 @@ impl Store {
             ]),
         });
         writes.change(Change {
-            key: keys::reservation(address.account, &address.period, address.run),
-            change: "SET #open = #open - :one, #failed = #failed + :one",
-            condition: "#state = :pending AND #open >= :one",
-            values: values([(":one", n(1)), (":pending", s(ReservationState::Pending.name()))]),
-        });
-        match self.commit("fail unclaimed", writes).await? {
-            Committed::Yes => Ok(()),
-            Committed::No(_) => self.give_back(address, &[(id, None)], now).await,
-        }
-    }
-
-    /// From here on, no copy is claimed for the run. `false` when it is resolved already.
-    async fn close(&self, address: &Address) -> Result<bool, Failure> {
-        let mut writes = Writes::new(&self.table);
-        writes.change(Change {
-            key: keys::reservation(address.account, &address.period, address.run),
-            change: "SET #stop = :yes",
+            key: keys::reservation(address),
+            change: "SET #open = #open - :one, #failed = #failed + :one, #free = #free + :held",
             condition: "#state = :pending",
             values: values([
-                (":yes", AttributeValue::Bool(true)),
+                (":one", n(1)),
+                (":held", n(estimate.tokens)),
                 (":pending", s(ReservationState::Pending.name())),
             ]),
         });
-        Ok(matches!(self.commit("stop", writes).await?, Committed::Yes))
+        match self.commit("fail unclaimed", writes).await? {
+            Committed::Yes => Ok(()),
+            Committed::No(_) => {
+                self.give_back(address, &[Unresolved::Unclaimed(estimate)], now)
+                    .await
+            }
+        }
     }
 
-    /// The run's copies that no worker holds and that are not resolved: those that wait (with the copy), and
-    /// those that the run never claimed (without).
-    async fn unheld(
-        &self,
-        address: &Address,
-        now: UnixMillis,
-    ) -> Result<Vec<(CopyId, Option<Copy>)>, Failure> {
-        let ids: Vec<CopyId> = self
-            .manifest(address)
-            .await?
-            .into_iter()
-            .map(|estimate| estimate.copy)
-            .collect();
+    /// From here on, no copy is claimed for the run; the first to close it says whether its time was over. `false`
+    /// when it is resolved already.
+    async fn close(&self, address: &Address, expired: bool) -> Result<bool, Failure> {
+        let close = Change {
+            key: keys::reservation(address),
+            change: "SET #stop = :yes, #expired = if_not_exists(#expired, :expired)",
+            condition: "#state = :pending",
+            values: values([
+                (":yes", AttributeValue::Bool(true)),
+                (":expired", AttributeValue::Bool(expired)),
+                (":pending", s(ReservationState::Pending.name())),
+            ]),
+        };
+        Ok(matches!(self.change_one("stop", close).await?, Changed::Yes(_)))
+    }
+
+    /// The run's copies that no worker holds and that are not resolved.
+    async fn unheld(&self, address: &Address, now: UnixMillis) -> Result<Vec<Unresolved>, Failure> {
+        let manifest = self.manifest(address).await?;
+        let ids: Vec<CopyId> = manifest.iter().map(|estimate| estimate.copy).collect();
         let mut found: HashMap<CopyId, Copy> = self
             .copies_by_id(address.assignment, &ids)
             .await?
@@ -120,13 +149,14 @@ impl Store {
             .map(|copy| (copy.copy, copy))
             .collect();
         let mut unheld = Vec::new();
-        for id in ids {
-            match found.remove(&id).filter(|copy| copy.run == Some(address.run)) {
-                None => unheld.push((id, None)),
+        for estimate in manifest {
+            let copy = found.remove(&estimate.copy);
+            match copy.filter(|copy| copy.run == Some(address.run)) {
+                None => unheld.push(Unresolved::Unclaimed(estimate)),
                 Some(copy) => match copy.state {
-                    CopyState::Queued => unheld.push((id, Some(copy))),
+                    CopyState::Queued => unheld.push(Unresolved::Claimed(Box::new(copy))),
                     CopyState::Leased if copy.lease_until.is_some_and(|until| until < now) => {
-                        unheld.push((id, Some(copy)));
+                        unheld.push(Unresolved::Claimed(Box::new(copy)));
                     }
                     CopyState::New | CopyState::Leased | CopyState::Graded | CopyState::Failed => {}
                 },
@@ -140,7 +170,7 @@ impl Store {
     pub(super) async fn give_back(
         &self,
         address: &Address,
-        copies: &[(CopyId, Option<Copy>)],
+        copies: &[Unresolved],
         now: UnixMillis,
     ) -> Result<(), Failure> {
         for chunk in copies.chunks(CHUNK) {
@@ -160,32 +190,29 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the table is.
     pub async fn hand_back(&self, address: &Address, copy: &Copy, now: UnixMillis) -> Result<(), Failure> {
-        self.give_back_chunk(address, &[(copy.copy, Some(copy.clone()))], now)
-            .await?;
+        let copy = Unresolved::Claimed(Box::new(copy.clone()));
+        self.give_back_chunk(address, &[copy], now).await?;
         Ok(())
     }
 
     async fn give_back_chunk(
         &self,
         address: &Address,
-        chunk: &[(CopyId, Option<Copy>)],
+        chunk: &[Unresolved],
         now: UnixMillis,
     ) -> Result<bool, Failure> {
         let mut writes = Writes::new(&self.table);
-        for (id, copy) in chunk {
-            let operation = Operation::Void(address.run, *id);
-            writes.create(
-                &keys::entry(address.account, &address.period, &operation.to_string()),
-                line(Entry::Charge { tokens: 0, waste: 0 }, now, &operation)?,
-            );
-            if let Some(copy) = copy {
+        for copy in chunk {
+            let operation = Operation::Void(address.run, copy.id());
+            write_line(&mut writes, address, &operation, NOTHING, now)?;
+            if let Unresolved::Claimed(copy) = copy {
+                // Its line is written once, so it is not resolved: with the same epoch, nobody else has it.
                 writes.change(Change {
-                    key: keys::copy(address.assignment, *id),
+                    key: keys::copy(address.assignment, copy.copy),
                     change: "SET #state = :new REMOVE #lease_until, #holder, #phase",
-                    condition: "#run = :run AND #epoch = :epoch AND #state = :was",
+                    condition: "#run = :run AND #epoch = :epoch",
                     values: values([
                         (":new", s(CopyState::New.name())),
-                        (":was", s(copy.state.name())),
                         (":run", s(address.run.to_string())),
                         (":epoch", n(copy.epoch)),
                     ]),
@@ -193,12 +220,14 @@ impl Store {
             }
         }
         let count = i128::try_from(chunk.len()).unwrap_or_default();
+        let held: u64 = chunk.iter().map(Unresolved::held_tokens).sum();
         writes.change(Change {
-            key: keys::reservation(address.account, &address.period, address.run),
-            change: "SET #open = #open - :count, #gave_back = :yes",
-            condition: "#state = :pending AND #open >= :count",
+            key: keys::reservation(address),
+            change: "SET #open = #open - :count, #free = #free + :held, #let_go = :yes",
+            condition: "#state = :pending",
             values: values([
                 (":count", n(count)),
+                (":held", n(held)),
                 (":yes", AttributeValue::Bool(true)),
                 (":pending", s(ReservationState::Pending.name())),
             ]),

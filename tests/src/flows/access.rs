@@ -97,19 +97,30 @@ fn rows(made: &Made) -> Vec<Row> {
 }
 
 impl Row {
-    async fn ask(&self, teacher: &Teacher<'_>, assignment: &str, made: &Made) -> Answer {
-        let path = self
-            .path
+    fn path(&self, assignment: &str, made: &Made) -> String {
+        self.path
             .replace("{assignment}", assignment)
             .replace("{run}", &made.run)
             .replace("{copy}", &made.graded)
-            .replace("{version}", "1");
-        let body = if self.body.is_null() {
+            .replace("{version}", "1")
+    }
+
+    fn body(&self) -> Vec<u8> {
+        if self.body.is_null() {
             Vec::new()
         } else {
             self.body.to_string().into_bytes()
-        };
-        teacher.send(self.method, &path, body).await
+        }
+    }
+
+    async fn ask(&self, teacher: &Teacher<'_>, assignment: &str, made: &Made) -> Answer {
+        let path = self.path(assignment, made);
+        teacher.send(self.method, &path, self.body()).await
+    }
+
+    async fn refused(&self, teacher: &Teacher<'_>, assignment: &str, made: &Made, why: (u16, &str)) {
+        let path = self.path(assignment, made);
+        teacher.refused((self.method, &path), &self.body(), why).await;
     }
 }
 
@@ -137,31 +148,28 @@ async fn every_route_opens_to_its_owner_only() {
     let expired = Teacher::new(&world, Who::Token(world.keys.expired(world.account, now)));
     let forged = world.keys.forged(world.account, now);
     for row in &rows {
-        row.ask(&anonymous, &made.assignment, &made)
-            .await
-            .problem(401, "session-missing");
-        row.ask(&expired, &made.assignment, &made)
-            .await
-            .problem(401, "session-expired");
+        let ours = &made.assignment;
+        row.refused(&anonymous, ours, &made, (401, "session-missing"))
+            .await;
+        row.refused(&expired, ours, &made, (401, "session-expired")).await;
         for (how, token) in &forged {
             let forger = Teacher::new(&world, Who::Token(token.clone()));
-            let answer = row.ask(&forger, &made.assignment, &made).await;
+            let answer = row.ask(&forger, ours, &made).await;
             assert_eq!(answer.status, 401, "{how}: {answer:?}");
-            answer.problem(401, "session-invalid");
+            row.refused(&forger, ours, &made, (401, "session-invalid")).await;
         }
         if !row.path.contains("{assignment}") {
             continue;
         }
-        row.ask(&stranger, &made.assignment, &made)
-            .await
-            .problem(404, "not-found");
-        for unknown in [uuid_of(9), made.assignment.to_uppercase(), "1".to_owned()] {
-            row.ask(&owner, &unknown, &made).await.problem(404, "not-found");
+        let missing = (404, "not-found");
+        row.refused(&stranger, ours, &made, missing).await;
+        for unknown in [uuid_of(9), ours.to_uppercase(), "1".to_owned()] {
+            row.refused(&owner, &unknown, &made, missing).await;
         }
         let names_more = ["{run}", "{copy}"].iter().any(|part| row.path.contains(part));
         if names_more || (row.method, row.path) == ("POST", "/api/assignments/{assignment}/runs") {
             // Their own assignment does not lend them someone else's run or copy.
-            row.ask(&stranger, &theirs, &made).await.problem(404, "not-found");
+            row.refused(&stranger, &theirs, &made, missing).await;
         }
     }
     assert_eq!(

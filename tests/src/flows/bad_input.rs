@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::teacher::{Teacher, sample_json};
+use super::teacher::sample_json;
 use super::world::World;
 
 /// What is sent and what comes back. `{a}` in a path is an assignment with a barème.
@@ -229,6 +229,7 @@ fn runs_and_lists() -> Vec<Case> {
     let cursor = (422, "invalid-cursor");
     let list = (422, "invalid-list");
     let get = |path: &'static str| ("GET", path);
+    let missing = |about, door| case(about, door, "", NOT_FOUND, None);
     vec![
         case("no copy", RUNS, json!({ "copies": [] }), count, Some("copies")),
         case(
@@ -266,20 +267,31 @@ fn runs_and_lists() -> Vec<Case> {
             MALFORMED,
             None,
         ),
+        missing(
+            "no run of this id",
+            get("/api/assignments/{a}/runs/019aa000-0000-7000-8000-000000000009"),
+        ),
+        missing(
+            "the copies of no run",
+            get("/api/assignments/{a}/runs/019aa000-0000-7000-8000-000000000009/copies"),
+        ),
+        missing(
+            "the result of no copy",
+            get("/api/assignments/{a}/copies/019aa000-0000-7000-8000-000000000009/result"),
+        ),
         case(
-            "no barème of this number",
-            get("/api/assignments/{a}/rubrics/2"),
+            "no run to stop",
+            (
+                "POST",
+                "/api/assignments/{a}/runs/019aa000-0000-7000-8000-000000000009/stop",
+            ),
             "",
             NOT_FOUND,
             None,
         ),
-        case(
-            "no barème of this name",
-            get("/api/assignments/{a}/rubrics/x"),
-            "",
-            NOT_FOUND,
-            None,
-        ),
+        missing("no run to retry", ("POST", "/api/assignments/{a}/runs/x/retry")),
+        missing("no barème of this number", get("/api/assignments/{a}/rubrics/2")),
+        missing("no barème of this name", get("/api/assignments/{a}/rubrics/x")),
         case(
             "a made-up cursor",
             get("/api/assignments?cursor=made-up!"),
@@ -315,15 +327,9 @@ fn runs_and_lists() -> Vec<Case> {
             list,
             Some("limit"),
         ),
-        case(
-            "a path that is no text",
-            get("/api/assignments/%FF"),
-            "",
-            NOT_FOUND,
-            None,
-        ),
-        case("an unknown path", get("/api/nothing"), "", NOT_FOUND, None),
-        case("a path out of the API", get("/"), "", NOT_FOUND, None),
+        missing("a path that is no text", get("/api/assignments/%FF")),
+        missing("an unknown path", get("/api/nothing")),
+        missing("a path out of the API", get("/")),
     ]
 }
 
@@ -337,20 +343,10 @@ async fn bad_input_is_refused_with_a_problem_in_the_callers_language() {
         .flatten()
     {
         let path = case.path.replace("{a}", &assignment);
-        let ask = async |teacher: &Teacher<'_>| {
-            let answer = teacher.send(case.method, &path, case.body.clone()).await;
-            answer.problem(case.status, case.code)
-        };
-        let (french, english) = (ask(&teacher).await, ask(&teacher.english()).await);
-        assert_eq!(french["path"].as_str(), case.field, "{}: {french}", case.about);
-        assert_ne!(french["detail"], english["detail"], "{}", case.about);
-        for detail in [&french["detail"], &english["detail"]] {
-            assert!(
-                detail.as_str().unwrap().ends_with('.'),
-                "{}: {detail} is no sentence",
-                case.about
-            );
-        }
+        let problem = teacher
+            .refused((case.method, &path), &case.body, (case.status, case.code))
+            .await;
+        assert_eq!(problem["path"].as_str(), case.field, "{}: {problem}", case.about);
     }
     let listed = teacher.get("/api/assignments").await.ok();
     assert_eq!(
@@ -367,11 +363,8 @@ async fn a_method_that_a_route_does_not_take_is_told_so() {
     for (_, template) in world.routes() {
         let path = template.replace(['{', '}'], "");
         for method in ["DELETE", "PUT", "PATCH"] {
-            world
-                .teacher()
-                .send(method, &path, Vec::new())
-                .await
-                .problem(405, "method-not-allowed");
+            let why = (405, "method-not-allowed");
+            world.teacher().refused((method, &path), b"", why).await;
         }
     }
 }

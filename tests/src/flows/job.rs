@@ -6,6 +6,7 @@ use shared::domain::quota::copy_estimate_tokens;
 use shared::domain::run::PREFIX_RESERVE_TOKENS;
 use shared::domain::time::UnixMillis;
 use shared::grading::cost::cost;
+use shared::grading::result::CopyResult;
 use shared::llm::prices::Prices;
 
 use super::teacher::{sample, sample_json, text};
@@ -110,12 +111,22 @@ fn assert_a_whole_result(copy: &Value, result: &Value) {
         result["charged_tokens"], copy["result"]["charged_tokens"],
         "{name}"
     );
+    assert_eq!(result["pdf_changed"], false, "{name}");
+    let read: CopyResult = serde_json::from_value(result.clone()).unwrap();
+    let mut again = serde_json::to_value(read).unwrap();
+    again["pdf_changed"] = result["pdf_changed"].clone();
+    assert!(again == *result, "{name}: all of it is in the contract");
     for question in result["questions"].as_array().unwrap() {
         for criterion in question["criteria"].as_array().unwrap() {
             let earned = criterion["points"]
                 .as_str()
                 .is_some_and(|points| !points.trim_matches(['0', '.']).is_empty());
             let quoted = criterion["quote"].as_str().is_some_and(|quote| !quote.is_empty());
+            assert_eq!(
+                criterion["quote_found"].as_bool(),
+                quoted.then(|| criterion["page"].is_u64()),
+                "{name}: {criterion}"
+            );
             let flagged = result["findings"].as_array().unwrap();
             let flagged = flagged
                 .iter()

@@ -124,7 +124,11 @@ async fn a_run_whose_copies_are_never_worked_on_ends_and_is_given_back() {
     world.clock.advance_seconds(6 * 3600 + 1);
     world.sweep().await;
     let record = teacher.run(&assignment, &run).await;
-    assert_eq!(record["copies"]["failed"], 1, "{record}");
+    assert_eq!(
+        (&record["state"], &record["copies"]["failed"]),
+        (&json!("expired"), &json!(1)),
+        "nobody stopped it: {record}"
+    );
     assert_eq!(
         teacher.copies(&assignment, &run).await[0]["failure"]["code"],
         "expired"

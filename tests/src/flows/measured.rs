@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use local::provider::{Fault, Kind};
 use serde_json::{Value, json};
+use shared::domain::copy::Resolution;
+use shared::domain::money::{Cost, Spent, Usage};
+use shared::domain::time::UnixMillis;
 
 use super::teacher::sample;
 use super::world::World;
@@ -76,4 +80,52 @@ async fn the_workers_metrics_are_few_and_their_dimensions_bounded() {
         }
     }
     assert!(paid_for.len() <= 24, "{} metrics: {paid_for:#?}", paid_for.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_of_unknown_cost_are_metered_at_their_bound() {
+    let world = World::new().await;
+    world.teacher().one_copy_started().await;
+    // The warm-up gives up after the second; the third meets the copy's grading.
+    world.provider.inject([Fault::times(Kind::ReplyLost, 3)]);
+    world.work().await;
+    let lines = world.measured();
+    assert_eq!(sum(&lines, "CopiesGraded"), 1);
+    let bill = world.provider.ledger();
+    let lost = bill.iter().filter(|call| call.fault.is_some());
+    let lost: u64 = lost.map(|call| call.usage.charged_tokens()).sum();
+    let bound = sum(&lines, "UnknownTokensMax");
+    assert!(0 < lost && lost <= bound, "{lost} of at most {bound}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_warm_up_is_written_down_as_waste() {
+    let world = World::new().await;
+    let (assignment, run, _) = world.teacher().one_copy_started().await;
+    let (assignment, run) = (assignment.parse().unwrap(), run.parse().unwrap());
+    let address = world
+        .store
+        .run(assignment, run)
+        .await
+        .unwrap()
+        .unwrap()
+        .run
+        .address();
+    let first = Spent {
+        phase: "warm-up".to_owned(),
+        model: "model".to_owned(),
+        usage: Usage {
+            input_tokens: 100,
+            ..Usage::default()
+        },
+        cost: Cost::default(),
+    };
+    let now = UnixMillis::new(world.clock.now_millis());
+    let charged = world.store.charge_warm_up(&address, &first, now).await.unwrap();
+    assert_eq!(charged, Resolution::Done);
+    world.work().await;
+    let second = world.provider.ledger()[0].usage.charged_tokens();
+    let reservation = world.store.reservation(&address).await.unwrap().unwrap();
+    assert_eq!((reservation.graded, reservation.waste), (1, second));
+    assert_eq!(sum(&world.measured(), "WasteTokens"), second);
 }

@@ -168,24 +168,3 @@ async fn a_message_that_is_not_ours_comes_back_and_its_neighbours_are_done() {
         (&json!("done"), &json!(2))
     );
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_runs_asked_for_at_once_grade_each_copy_once() {
-    let world = World::new().await;
-    let teacher = world.teacher();
-    let (assignment, first) = class(&teacher, &["a.pdf", "b.pdf"]).await;
-    let second = teacher.start(&assignment).await;
-    world.work().await;
-    let (first, second) = (
-        teacher.run(&assignment, &first).await,
-        teacher.run(&assignment, &second).await,
-    );
-    let sum =
-        |field: &str| first["copies"][field].as_u64().unwrap() + second["copies"][field].as_u64().unwrap();
-    assert_eq!(
-        (sum("graded"), sum("given_back"), sum("open")),
-        (2, 2, 0),
-        "{first} {second}"
-    );
-    world.assert_settled(world.billed_tokens()).await;
-}

@@ -5,7 +5,7 @@ use shared::domain::quota::copy_estimate_tokens;
 use shared::domain::run::PREFIX_RESERVE_TOKENS;
 use shared::store::{Clients, result_key};
 
-use super::teacher::{sample, text};
+use super::teacher::{sample, sample_json, text};
 use super::world::World;
 
 /// What a Free account is granted, once. Unit: tokens.
@@ -21,6 +21,11 @@ async fn a_repeated_request_has_the_same_answer_and_another_under_its_key_is_ref
         .hand_in(&assignment, &[("a.pdf", pdf.clone()), ("b.pdf", pdf)])
         .await;
     let path = |rest: &str| format!("/api/assignments/{assignment}/{rest}");
+    let rubric = |guidance: &str| {
+        let mut rubric = sample_json("histoire/rubric.json");
+        rubric["guidance"] = json!(guidance);
+        rubric
+    };
     let cases = [
         (
             "/api/assignments".to_owned(),
@@ -32,6 +37,7 @@ async fn a_repeated_request_has_the_same_answer_and_another_under_its_key_is_ref
             json!({ "files": [{ "name": "c.pdf", "size_bytes": 10 }] }),
             json!({ "files": [{ "name": "d.pdf", "size_bytes": 10 }] }),
         ),
+        (path("rubrics"), rubric("Un"), rubric("Deux")),
         (
             path("runs"),
             json!({ "copies": [copies[0]] }),
@@ -44,10 +50,19 @@ async fn a_repeated_request_has_the_same_answer_and_another_under_its_key_is_ref
         first.ok();
         assert_eq!(teacher.post(path, body).await, first);
         teacher
-            .post(path, other)
-            .await
-            .problem(409, "idempotency-key-reused");
+            .post_refused(path, other, (409, "idempotency-key-reused"))
+            .await;
     }
+    // A barème that is the latest already keeps its key too, and one sent again later is not the latest again.
+    let latest = teacher.keyed("encore");
+    let first = latest.post(&path("rubrics"), &rubric("Un")).await;
+    assert_eq!(first.ok()["version"], 2);
+    teacher
+        .keyed("autre")
+        .post(&path("rubrics"), &rubric("Deux"))
+        .await
+        .ok();
+    assert_eq!(latest.post(&path("rubrics"), &rubric("Un")).await, first);
     // Someone else's key of the same name is another key.
     world
         .stranger()
@@ -58,21 +73,18 @@ async fn a_repeated_request_has_the_same_answer_and_another_under_its_key_is_ref
     for (list, count) in [
         ("/api/assignments".to_owned(), 2),
         (path("copies"), 3),
+        (path("rubrics"), 3),
         (path("runs"), 1),
     ] {
         let listed = world.teacher().get(&list).await.ok();
         assert_eq!(listed["items"].as_array().unwrap().len(), count, "{list}");
     }
     for key in ["", &"k".repeat(256)] {
-        let problem = world
-            .teacher()
-            .keyed(key)
-            .post("/api/assignments", &cases[0].1)
+        let teacher = world.teacher().keyed(key);
+        let problem = teacher
+            .post_refused("/api/assignments", &cases[0].1, (422, "invalid-idempotency-key"))
             .await;
-        assert_eq!(
-            problem.problem(422, "invalid-idempotency-key")["path"],
-            "Idempotency-Key"
-        );
+        assert_eq!(problem["path"], "Idempotency-Key");
     }
 }
 
@@ -164,41 +176,31 @@ async fn a_run_that_does_not_fit_the_state_of_things_is_refused() {
     let world = World::new().await;
     let teacher = world.teacher();
     let bare = teacher.assignment().await;
-    let start = async |assignment: &str, body: Value| {
-        teacher
-            .post(&format!("/api/assignments/{assignment}/runs"), &body)
-            .await
+    let refused = async |assignment: &str, body: Value, code: &str| {
+        let path = format!("/api/assignments/{assignment}/runs");
+        teacher.post_refused(&path, &body, (409, code)).await;
     };
-    start(&bare, json!({})).await.problem(409, "no-rubric");
+    refused(&bare, json!({}), "no-rubric").await;
 
     let assignment = teacher.exam().await;
-    start(&assignment, json!({}))
-        .await
-        .problem(409, "nothing-to-grade");
+    refused(&assignment, json!({}), "nothing-to-grade").await;
     let files = [("a.pdf", sample("histoire/bernard-ines.pdf"))];
     teacher.slots(&assignment, &files).await;
-    start(&assignment, json!({}))
-        .await
-        .problem(409, "nothing-to-grade");
+    refused(&assignment, json!({}), "nothing-to-grade").await;
 
     let copies = teacher.hand_in(&assignment, &files).await;
-    let run = text(&start(&assignment, json!({})).await.ok(), "run");
+    let run = teacher.start(&assignment).await;
     let prepare = world.receive().await;
     world.deliver(&world.worker(), &prepare).await;
-    start(&assignment, json!({})).await.problem(409, "copies-busy");
-    start(&assignment, json!({ "copies": copies }))
-        .await
-        .problem(409, "copies-busy");
+    refused(&assignment, json!({}), "copies-busy").await;
+    refused(&assignment, json!({ "copies": copies }), "copies-busy").await;
     let retry = format!("/api/assignments/{assignment}/runs/{run}/retry");
     teacher
-        .post(&retry, &json!({}))
-        .await
-        .problem(409, "nothing-to-grade");
+        .post_refused(&retry, &json!({}), (409, "nothing-to-grade"))
+        .await;
 
     world.work().await;
-    start(&assignment, json!({ "copies": copies }))
-        .await
-        .problem(409, "nothing-to-grade");
+    refused(&assignment, json!({ "copies": copies }), "nothing-to-grade").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -219,14 +221,16 @@ async fn what_goes_wrong_on_our_side_is_said_without_its_cause() {
         .await
         .unwrap();
     let path = format!("/api/assignments/{assignment}/copies/{copy}/result");
-    let problem = world.teacher().get(&path).await.problem(500, "internal");
+    let problem = world
+        .teacher()
+        .refused(("GET", &path), b"", (500, "internal"))
+        .await;
     assert!(!problem.to_string().contains("line 1"), "{problem}");
 
     world.cut_off().await;
     let problem = world
         .teacher()
-        .get("/api/usage")
-        .await
-        .problem(503, "unavailable");
+        .refused(("GET", "/api/usage"), b"", (503, "unavailable"))
+        .await;
     assert!(!problem.to_string().contains("127.0.0.1"), "{problem}");
 }

@@ -97,6 +97,32 @@ impl<'w> Teacher<'w> {
         }
     }
 
+    /// Sends what must be refused, and reads why in both languages; the problem in French.
+    pub(super) async fn refused(
+        &self,
+        (method, path): (&str, &str),
+        body: &[u8],
+        (status, code): (u16, &str),
+    ) -> Value {
+        let french = self.send(method, path, body.to_vec()).await;
+        let english = self.english().send(method, path, body.to_vec()).await;
+        let (french, english) = (french.problem(status, code), english.problem(status, code));
+        assert_ne!(french["detail"], english["detail"], "{method} {path}");
+        for detail in [&french["detail"], &english["detail"]] {
+            assert!(
+                detail.as_str().unwrap().ends_with('.'),
+                "{method} {path}: {detail} is no sentence"
+            );
+        }
+        french
+    }
+
+    /// The same for a POST.
+    pub(super) async fn post_refused(&self, path: &str, body: &Value, why: (u16, &str)) -> Value {
+        self.refused(("POST", path), body.to_string().as_bytes(), why)
+            .await
+    }
+
     /// A new assignment, without a barème.
     pub(super) async fn assignment(&self) -> String {
         self.assignment_with(&json!({})).await

@@ -14,8 +14,10 @@ on_both! {
     a_run_that_gave_a_copy_back_never_takes_it
     a_copy_that_asks_for_more_twice_in_one_lease_holds_both
     a_preparation_that_comes_again_leaves_resolved_copies_alone
+    a_copy_that_a_run_failed_is_not_taken_again_when_another_run_lets_it_go
     a_repeated_request_that_took_the_last_tokens_is_not_refused
     a_lease_whose_reply_was_lost_is_still_the_holders
+    a_lease_given_back_twice_was_given_back
     a_sleeper_neither_fails_nor_gives_back_what_another_holds
     changes_of_grant_beside_reservations_lose_nothing
 }
@@ -49,10 +51,8 @@ async fn a_copy_that_asks_for_more_twice_in_one_lease_holds_both(emulator: Emula
     let address = world.started(&copies, 5_000).await;
     let mut copy = world.taken(&address, copies[0], "a").await;
     for total in [8_000, 10_000] {
-        let more = total - copy.reserved_tokens;
         for _ in 0..2 {
-            let held = world.store.extend(&address, &copy, more, world.now()).await;
-            assert_eq!(held.unwrap(), Extended::To(total));
+            assert_eq!(world.extend(&address, &copy, total).await, Extended::To(total));
         }
         copy.reserved_tokens = total;
     }
@@ -78,6 +78,24 @@ async fn a_preparation_that_comes_again_leaves_resolved_copies_alone(emulator: E
     world.check(&[address]).await;
 }
 
+async fn a_copy_that_a_run_failed_is_not_taken_again_when_another_run_lets_it_go(emulator: Emulator) {
+    let world = World::new(emulator).await;
+    let copies = world.copies(2).await;
+    let first = world.started(&copies, 5_000).await;
+    let failing = world.taken(&first, copies[0], "a").await;
+    let failure = CopyFailure::file_missing();
+    let failed = world.store.void(&first, &failing, &failure, 0, world.now()).await;
+    assert_eq!(failed.unwrap(), Resolution::Done);
+    let second = world.started(&copies[..1], 5_000).await;
+    world.store.stop(&second, world.now()).await.unwrap();
+    assert_eq!(world.copy(copies[0]).await.state, CopyState::New);
+    // The first run's preparation died before it was recorded, and comes again.
+    let again = world.store.claim_copies(&first, world.now()).await.unwrap();
+    assert!(again.unwrap().is_empty());
+    assert_eq!(world.copy(copies[0]).await.state, CopyState::New);
+    world.check(&[first, second]).await;
+}
+
 async fn a_repeated_request_that_took_the_last_tokens_is_not_refused(emulator: Emulator) {
     let world = World {
         granted: 5_000 + PREFIX_RESERVE_TOKENS,
@@ -99,6 +117,19 @@ async fn a_lease_whose_reply_was_lost_is_still_the_holders(emulator: Emulator) {
     let address = world.started(&copies, 5_000).await;
     let lost = world.taken(&address, copies[0], "a").await;
     assert_eq!(world.taken(&address, copies[0], "a").await, lost);
+}
+
+async fn a_lease_given_back_twice_was_given_back(emulator: Emulator) {
+    let world = World::new(emulator).await;
+    let copies = world.copies(1).await;
+    let address = world.started(&copies, 5_000).await;
+    let copy = world.taken(&address, copies[0], "a").await;
+    for _ in 0..2 {
+        assert!(world.store.release(&address, &copy).await.unwrap());
+    }
+    let next = world.taken(&address, copies[0], "b").await;
+    assert!(!world.store.release(&address, &copy).await.unwrap());
+    assert_eq!(world.copy(copies[0]).await, next);
 }
 
 async fn a_sleeper_neither_fails_nor_gives_back_what_another_holds(emulator: Emulator) {

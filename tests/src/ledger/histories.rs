@@ -2,12 +2,13 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use shared::domain::copy::{Copy, Lease};
+use shared::domain::copy::{Copy, Lease, Resolution};
 use shared::domain::failure::CopyFailure;
 use shared::domain::ids::CopyId;
 use shared::domain::run::{Address, ReservationState};
+use shared::store::Extended;
 
-use super::world::{LEASE_SECONDS, World};
+use super::world::{LEASE_SECONDS, World, warm_up};
 use crate::emulators::Emulator;
 
 const COPIES: usize = 4;
@@ -21,7 +22,9 @@ enum Step {
     Settle { held: usize, tokens: u64 },
     Void { held: usize },
     Release { held: usize },
-    Extend { held: usize, more: u64 },
+    Extend { held: usize, more: u64, told: bool },
+    WarmUp { run: usize, epoch: u32, tokens: u64 },
+    Waste { held: usize },
     Stop { run: usize },
     Expire { run: usize },
     Finish { run: usize },
@@ -39,7 +42,9 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (held.clone(), tokens.clone()).prop_map(|(held, tokens)| Step::Settle { held, tokens }),
         2 => held.clone().prop_map(|held| Step::Void { held }),
         1 => held.clone().prop_map(|held| Step::Release { held }),
-        1 => (held, tokens).prop_map(|(held, more)| Step::Extend { held, more }),
+        4 => (held.clone(), 0..40_000u64, any::<bool>()).prop_map(|(held, more, told)| Step::Extend { held, more, told }),
+        1 => held.prop_map(|held| Step::Waste { held }),
+        1 => (run.clone(), 1..3u32, tokens).prop_map(|(run, epoch, tokens)| Step::WarmUp { run, epoch, tokens }),
         1 => run.clone().prop_map(|run| Step::Stop { run }),
         1 => run.clone().prop_map(|run| Step::Expire { run }),
         2 => run.prop_map(|run| Step::Finish { run }),
@@ -121,7 +126,8 @@ async fn take(
         | Step::Lease { run, .. }
         | Step::Stop { run }
         | Step::Expire { run }
-        | Step::Finish { run } => {
+        | Step::Finish { run }
+        | Step::WarmUp { run, .. } => {
             let Some(address) = runs.get(last(run, runs.len())).cloned() else {
                 return;
             };
@@ -130,6 +136,16 @@ async fn take(
                 Step::Stop { .. } => drop(store.stop(&address, now).await.unwrap()),
                 Step::Expire { .. } => drop(store.expire(&address, now).await.unwrap()),
                 Step::Finish { .. } => drop(store.finish(&address, now).await.unwrap()),
+                Step::WarmUp { epoch, tokens, .. } => {
+                    let spent = warm_up(tokens);
+                    let charged = store.charge_warm_up(&address, &spent, now).await.unwrap();
+                    if charged == Resolution::Already {
+                        store
+                            .record_waste(&address, None, epoch, tokens, now)
+                            .await
+                            .unwrap();
+                    }
+                }
                 Step::Lease { copy, .. } => {
                     if let Lease::Taken(copy) = world.lease(&address, copies[copy], &number.to_string()).await
                     {
@@ -142,9 +158,11 @@ async fn take(
         Step::Settle { held: place, .. }
         | Step::Void { held: place }
         | Step::Release { held: place }
-        | Step::Extend { held: place, .. } => {
+        | Step::Extend { held: place, .. }
+        | Step::Waste { held: place } => {
             // Held copies are never forgotten: an old holder may speak up at any time.
-            let Some((address, copy)) = held.get(last(place, held.len())).cloned() else {
+            let place = last(place, held.len());
+            let Some((address, copy)) = held.get(place).cloned() else {
                 return;
             };
             match step {
@@ -156,7 +174,17 @@ async fn take(
                         .unwrap();
                 }
                 Step::Release { .. } => drop(store.release(&address, &copy).await.unwrap()),
-                Step::Extend { more, .. } => drop(store.extend(&address, &copy, more, now).await.unwrap()),
+                Step::Extend { more, told, .. } => {
+                    let extended = world.extend(&address, &copy, copy.reserved_tokens + more).await;
+                    // A reply that is lost leaves the worker with what it knew.
+                    if let (Extended::To(tokens), true) = (extended, told) {
+                        held[place].1.reserved_tokens = tokens;
+                    }
+                }
+                Step::Waste { .. } => {
+                    let (id, epoch) = (Some(copy.copy), copy.epoch);
+                    store.record_waste(&address, id, epoch, 7, now).await.unwrap();
+                }
                 _ => {}
             }
         }

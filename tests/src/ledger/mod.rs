@@ -14,7 +14,10 @@ mod faults;
 mod histories;
 mod periods;
 mod preparation;
+mod races;
 mod rules;
+mod slack;
+mod starting;
 mod sweep;
 mod world;
 

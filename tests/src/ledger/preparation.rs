@@ -1,17 +1,17 @@
 //! A run's start: prepared by one worker at a time, a bounded number of times, and never lost unseen.
 
 use shared::domain::copy::{CopyState, EPOCHS_MAX, Resolution};
-use shared::domain::money::{Cost, Spent, Usage};
 use shared::domain::run::{Address, PREFIX_RESERVE_TOKENS, ReservationState};
 use shared::store::Preparation;
 
 use super::on_both;
-use super::world::{GRANTED, LEASE_SECONDS, World};
+use super::world::{GRANTED, LEASE_SECONDS, World, warm_up};
 use crate::emulators::Emulator;
 
 on_both! {
     a_run_that_never_started_fails_its_copies_visibly
     a_preparation_is_one_workers_at_a_time_and_tried_a_bounded_number_of_times
+    a_prepared_run_is_not_prepared_again
     a_warm_up_is_charged_once_and_never_more_than_the_runs_own_part
 }
 
@@ -92,20 +92,19 @@ async fn a_preparation_is_one_workers_at_a_time_and_tried_a_bounded_number_of_ti
     assert_eq!(lease(&world, &address).await, Preparation::Gone);
 }
 
+async fn a_prepared_run_is_not_prepared_again(emulator: Emulator) {
+    let world = World::new(emulator).await;
+    let copies = world.copies(1).await;
+    let address = world.started(&copies, 5_000).await;
+    assert_eq!(lease(&world, &address).await, Preparation::Gone);
+}
+
 async fn a_warm_up_is_charged_once_and_never_more_than_the_runs_own_part(emulator: Emulator) {
     let world = World::new(emulator).await;
     let copies = world.copies(1).await;
     let address = world.started(&copies, 5_000).await;
     let long = PREFIX_RESERVE_TOKENS + 700;
-    let spent = Spent {
-        phase: "warm-up".to_owned(),
-        model: "m".to_owned(),
-        usage: Usage {
-            cache_write_5m_tokens: long,
-            ..Usage::default()
-        },
-        cost: Cost::default(),
-    };
+    let spent = warm_up(long);
     let charge = async || {
         world
             .store
@@ -113,16 +112,15 @@ async fn a_warm_up_is_charged_once_and_never_more_than_the_runs_own_part(emulato
             .await
             .unwrap()
     };
-    assert_eq!(
-        (charge().await, charge().await),
-        (Resolution::Done, Resolution::Already)
-    );
+    assert_eq!(charge().await, Resolution::Done);
     let reservation = world.reservation(&address).await;
     assert_eq!(
         (reservation.used, reservation.waste),
         (PREFIX_RESERVE_TOKENS, 700),
         "the excess is ours"
     );
+    assert_eq!(charge().await, Resolution::Already);
+    assert_eq!(world.reservation(&address).await, reservation);
     assert_eq!(reservation.left, 5_000, "the copies' part stays theirs");
     world.store.stop(&address, world.now()).await.unwrap();
     assert_eq!(world.counter().await.remaining, GRANTED - PREFIX_RESERVE_TOKENS);

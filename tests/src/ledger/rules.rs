@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use shared::domain::copy::{CopyState, EPOCHS_MAX, Lease, Resolution};
-use shared::domain::failure::CopyFailure;
+use shared::domain::failure::{Conflict, CopyFailure, Failure};
 use shared::domain::run::{COPIES_MAX, Message, PREFIX_RESERVE_TOKENS, ReservationState, Reserved, RunState};
 use shared::store::Extended;
 
@@ -76,7 +76,8 @@ async fn a_repeated_request_reserves_once_and_another_body_is_told(emulator: Emu
     };
     assert_eq!(reserve(&first, "body").await, Reserved::Accepted(first.run));
     assert_eq!(reserve(&second, "body").await, Reserved::Repeated(first.run));
-    assert_eq!(reserve(&second, "another body").await, Reserved::KeyReused);
+    let reused = world.reserve_keyed(&second, &copies, 1_000, Some(("key", "another body")));
+    assert_eq!(reused.await, Err(Failure::Conflict(Conflict::KeyReused)));
     assert_eq!(world.counter().await.reserved, 1_000 + PREFIX_RESERVE_TOKENS);
     world.check(&[first.address(), second.address()]).await;
 }
@@ -267,8 +268,8 @@ async fn a_run_that_ran_out_of_time_fails_its_copies_visibly(emulator: Emulator)
     world.settle(&address, &held, 1_000).await;
     let ended = world.store.expire(&address, world.now()).await.unwrap().unwrap();
     assert_eq!(
-        (ended.state, ended.graded, ended.failed),
-        (ReservationState::Posted, 1, 2)
+        (ended.run_state(), ended.graded, ended.failed),
+        (RunState::Expired, 1, 2)
     );
     assert_eq!(world.copy(copies[0]).await.failure.unwrap().code(), "expired");
     world.check(&[address]).await;
@@ -367,17 +368,11 @@ async fn a_copy_that_needs_more_asks_before_anything_is_sent(emulator: Emulator)
     let copies = world.copies(1).await;
     let address = world.started(&copies, 5_000).await;
     let mut copy = world.taken(&address, copies[0], "a").await;
-    let extend = async |copy: &_, more| {
-        world
-            .store
-            .extend(&address, copy, more, world.now())
-            .await
-            .unwrap()
-    };
+    let extend = async |copy: &_, tokens| world.extend(&address, copy, tokens).await;
     assert_eq!(extend(&copy, GRANTED).await, Extended::QuotaExceeded);
-    assert_eq!(extend(&copy, 20_000).await, Extended::To(25_000));
+    assert_eq!(extend(&copy, 25_000).await, Extended::To(25_000));
     assert_eq!(
-        extend(&copy, 20_000).await,
+        extend(&copy, 25_000).await,
         Extended::To(25_000),
         "asking again takes hold once"
     );

@@ -5,10 +5,13 @@ use shared::clock::Clock;
 use shared::domain::copy::{Copy, CopyState, Lease, Resolution, ResultSummary};
 use shared::domain::failure::Failure;
 use shared::domain::ids::{AccountId, AssignmentId, CopyId, RunId};
+use shared::domain::money::{Cost, Spent, Usage};
 use shared::domain::quota::{Counter, Entry, Period};
-use shared::domain::run::{Address, Estimate, Reservation, ReservationState, Reserved, Run};
+use shared::domain::run::{
+    Address, Estimate, PREFIX_RESERVE_TOKENS, Reservation, ReservationState, Reserved, Run,
+};
 use shared::domain::time::UnixMillis;
-use shared::store::{Charge, Clients, OUTBOX_SHARDS, Pending, Reserve, Store};
+use shared::store::{Charge, Clients, EntryLine, Extended, OUTBOX_SHARDS, Pending, Reserve, Store};
 
 use crate::emulators::Emulator;
 
@@ -119,6 +122,7 @@ impl World {
             copies: &copies,
             granted_tokens: self.granted,
             idempotency,
+            starting: None,
             expires_at: self.now().plus_seconds(RUN_SECONDS),
         };
         self.store.reserve(&reserve).await.map(|(outcome, _)| outcome)
@@ -157,6 +161,13 @@ impl World {
     pub(super) async fn settle(&self, address: &Address, copy: &Copy, tokens: u64) -> Resolution {
         self.store
             .settle(address, copy, &charge(copy, tokens), self.now())
+            .await
+            .unwrap()
+    }
+
+    pub(super) async fn extend(&self, address: &Address, copy: &Copy, tokens: u64) -> Extended {
+        self.store
+            .extend(address, copy, tokens, self.now())
             .await
             .unwrap()
     }
@@ -207,20 +218,35 @@ impl World {
             };
             assert!(reservation.is_whole(), "{reservation:?}");
             let prefix = format!("run#{}#", address.run);
-            let charges: u64 = lines
+            let of_run: Vec<_> = lines
                 .iter()
                 .filter(|line| line.operation.starts_with(&prefix))
+                .collect();
+            let (charged, wasted) = of_run
+                .iter()
+                .map(|line| match line.entry {
+                    Entry::Charge { tokens, waste } => (tokens, waste),
+                    _ => (0, 0),
+                })
+                .fold((0, 0), |sum, line| (sum.0 + line.0, sum.1 + line.1));
+            let reserved: u64 = of_run
+                .iter()
                 .map(|line| {
-                    if let Entry::Charge { tokens, .. } = line.entry {
+                    if let Entry::Reserve { tokens } = line.entry {
                         tokens
                     } else {
                         0
                     }
                 })
                 .sum();
+            assert_eq!(reservation.amount, reserved, "I2: what a run holds was reserved");
             assert_eq!(
-                reservation.used, charges,
+                reservation.used, charged,
                 "I2: the run's used is the sum of its charges"
+            );
+            assert!(
+                reservation.waste <= wasted,
+                "I6: what was paid for nothing has its line"
             );
             let count = |end: &str| {
                 lines
@@ -237,7 +263,7 @@ impl World {
             } else {
                 pending += reservation.amount;
             }
-            self.check_copies(address, &reservation).await;
+            self.check_copies(address, &reservation, &lines).await;
         }
         assert_eq!(
             (counter.reserved, counter.used),
@@ -246,7 +272,7 @@ impl World {
         );
     }
 
-    async fn check_copies(&self, address: &Address, reservation: &Reservation) {
+    async fn check_copies(&self, address: &Address, reservation: &Reservation, lines: &[EntryLine]) {
         let copies = self.store.run_copies(address).await.unwrap();
         let count = |state: CopyState| copies.iter().filter(|copy| copy.state == state).count();
         assert!(
@@ -257,6 +283,24 @@ impl World {
         assert!(
             busy <= reservation.open as usize,
             "a busy copy is open in its run"
+        );
+        let has = |name: String| lines.iter().any(|line| line.operation == name);
+        let mut held = 0;
+        for estimate in self.store.manifest(address).await.unwrap() {
+            let claimed = copies.iter().find(|copy| copy.copy == estimate.copy);
+            let busy = claimed.filter(|copy| copy.state.is_busy());
+            if has(format!("run#{}#copy#{}", address.run, estimate.copy)) {
+                assert_eq!(busy, None, "I4: a resolved copy waits for nobody");
+            } else {
+                held += busy.map_or(estimate.tokens, |copy| copy.reserved_tokens);
+            }
+        }
+        if !has(format!("run#{}#warm", address.run)) {
+            held += PREFIX_RESERVE_TOKENS;
+        }
+        assert!(
+            reservation.free + held <= reservation.left,
+            "what is free is held by nobody: {held} beside {reservation:?}"
         );
         for copy in &copies {
             assert!(
@@ -281,5 +325,18 @@ pub(super) fn charge(copy: &Copy, tokens: u64) -> Charge {
         pupil: None,
         used_tokens: tokens,
         waste_tokens: 0,
+    }
+}
+
+/// A call that warmed the cache.
+pub(super) fn warm_up(tokens: u64) -> Spent {
+    Spent {
+        phase: "warm-up".to_owned(),
+        model: "model".to_owned(),
+        usage: Usage {
+            input_tokens: tokens,
+            ..Usage::default()
+        },
+        cost: Cost::default(),
     }
 }

@@ -6,6 +6,7 @@ use crate::domain::Language;
 
 /// A reason to look closer. The serialised names are stable: they are stored and exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Flag {
     /// Points without a quote from the copy.

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use shared::domain::copy::{Copy, CopyState, Lease, Resolution};
 use shared::domain::failure::{CopyFailure, Failure};
 use shared::domain::ids::CopyId;
-use shared::domain::money::{Cost, Spent, Usage};
+use shared::domain::quota::Entry;
 use shared::domain::run::{
     Address, Estimate, Message, PREFIX_RESERVE_TOKENS, Reservation, ReservationState, Reserved,
 };
@@ -14,15 +14,16 @@ use shared::store::{Extended, Preparation, Queue, Reserve};
 use sweeper::{Doors, sweep};
 
 use crate::faulty::Faulty;
-use crate::ledger::world::{GRANTED, LEASE_SECONDS, World, charge};
+use crate::ledger::world::{GRANTED, LEASE_SECONDS, World, charge, warm_up};
 
 const ESTIMATE: u64 = 5_000;
-/// What the first copy asks for beyond its estimate, in two steps.
-const MORE: [u64; 2] = [3_000, 2_000];
+/// What the first copy is to hold, in two steps: what the warm-up left is enough for the first alone.
+const MORE: [u64; 2] = [8_000, 10_000];
 const LONG: u64 = 9_500;
 const PLAIN: u64 = 2_000;
 const WARM_UP: u64 = 1_000;
 const WASTE: u64 = 500;
+const LATE: u64 = 4_000;
 const UPGRADE: u64 = 1_200_000;
 const REFUND: u64 = 60_000;
 const RUN_SECONDS: i64 = 6 * 3600;
@@ -170,6 +171,7 @@ impl System {
             copies: &copies,
             granted_tokens: GRANTED,
             idempotency: Some(("key", "body")),
+            starting: None,
             expires_at: self.world.now().plus_seconds(RUN_SECONDS),
         };
         let (outcome, pending) = self.world.store.reserve(&reserve).await?;
@@ -223,18 +225,18 @@ impl System {
 
     async fn prepare(&self, address: &Address) -> Result<Next, Failure> {
         let (store, now) = (&self.world.store, self.world.now());
-        match store
+        let epoch = match store
             .lease_preparation(address, now, now.plus_seconds(LEASE_SECONDS))
             .await?
         {
-            Preparation::Taken(_) => {}
+            Preparation::Taken(record) => record.prepare_epoch,
             Preparation::Busy(_) => return Ok(Next::Later),
             Preparation::Exhausted => {
                 store.expire(address, now).await?;
                 return Ok(Next::Done);
             }
             Preparation::Gone => return Ok(Next::Done),
-        }
+        };
         let reservation = store.reservation(address).await?.unwrap();
         if reservation.state != ReservationState::Pending {
             return Ok(Next::Done);
@@ -243,7 +245,10 @@ impl System {
             store.stop(address, now).await?;
             return Ok(Next::Done);
         }
-        store.charge_warm_up(address, &warm_up(), now).await?;
+        let charged = store.charge_warm_up(address, &warm_up(WARM_UP), now).await?;
+        if charged == Resolution::Already {
+            store.record_waste(address, None, epoch, WARM_UP, now).await?;
+        }
         let Some(pending) = store.claim_copies(address, now).await? else {
             store.stop(address, now).await?;
             return Ok(Next::Done);
@@ -280,8 +285,16 @@ impl System {
     async fn late(&self, address: &Address, copy: &Copy) -> Result<Resolution, Failure> {
         let (store, now) = (&self.world.store, self.world.now());
         store.set_phase(address, copy, "grading").await?;
-        store.extend(address, copy, 700, now).await?;
-        store.settle(address, copy, &charge(copy, 4_000), now).await
+        store
+            .extend(address, copy, copy.reserved_tokens + 700, now)
+            .await?;
+        let resolution = store.settle(address, copy, &charge(copy, LATE), now).await?;
+        if resolution == Resolution::Fenced {
+            store
+                .record_waste(address, Some(copy.copy), copy.epoch, LATE, now)
+                .await?;
+        }
+        Ok(resolution)
     }
 
     /// A lease, or what becomes of the message.
@@ -314,13 +327,11 @@ impl System {
                     return Ok(Next::Done);
                 }
                 // A lease that follows a dead one finds what that one took hold of.
-                for (step, more) in MORE.into_iter().enumerate() {
-                    if copy.reserved_tokens == ESTIMATE + MORE[..step].iter().sum::<u64>() {
-                        match store.extend(address, &copy, more, now).await? {
-                            Extended::To(tokens) => copy.reserved_tokens = tokens,
-                            Extended::QuotaExceeded => panic!("the quota holds it"),
-                            Extended::Fenced => return Ok(Next::Done),
-                        }
+                for tokens in MORE {
+                    match store.extend(address, &copy, tokens, now).await? {
+                        Extended::To(tokens) => copy.reserved_tokens = tokens,
+                        Extended::Later | Extended::QuotaExceeded => panic!("the quota holds it"),
+                        Extended::Fenced => return Ok(Next::Done),
                     }
                 }
                 store.settle(address, &copy, &charge(&copy, LONG), now).await?
@@ -371,10 +382,14 @@ impl System {
             used += charged;
         }
         assert_eq!(counter.used, used);
-        self.check_plot(&reservation, used, count("regrant#"));
+        let failed = lines
+            .iter()
+            .find(|line| line.operation.ends_with(&format!("#copy#{}", self.copies[1])));
+        let waste = matches!(failed.unwrap().entry, Entry::Charge { waste: WASTE, .. });
+        self.check_plot(&reservation, used, waste, count("regrant#"));
     }
 
-    fn check_plot(&self, reservation: &Reservation, used: u64, regrants: usize) {
+    fn check_plot(&self, reservation: &Reservation, used: u64, waste: bool, regrants: usize) {
         let stopped = matches!(self.plot, Plot::StoppedAtOnce | Plot::StoppedMidway);
         assert_eq!(reservation.stop, stopped);
         assert_eq!(regrants, if self.plot == Plot::Regrant { 2 } else { 0 });
@@ -385,32 +400,22 @@ impl System {
             return;
         }
         let copies = self.copies.len() as u64;
-        let amount = PREFIX_RESERVE_TOKENS + ESTIMATE * copies + MORE.iter().sum::<u64>();
+        let estimated = PREFIX_RESERVE_TOKENS + ESTIMATE * copies;
         let all = WARM_UP + LONG + PLAIN * (copies - 2);
         assert_eq!(
             (u64::from(reservation.graded), reservation.failed),
             (copies - 1, 1)
         );
-        if self.plot == Plot::TwoWorkers && reservation.waste == WASTE && used != all {
+        assert!(waste, "what was paid for the failed copy has its line");
+        assert!(
+            reservation.amount < estimated + MORE[1] - ESTIMATE,
+            "what the warm-up left was used first: {reservation:?}"
+        );
+        if self.plot == Plot::TwoWorkers && used != all {
             // The second worker died before it had the copy: the first one's result stands.
-            assert_eq!(used, all - PLAIN + 4_000);
+            assert_eq!(used, all - PLAIN + LATE);
         } else {
-            assert_eq!(
-                (reservation.amount, used, reservation.waste),
-                (amount, all, WASTE)
-            );
+            assert_eq!(used, all);
         }
-    }
-}
-
-fn warm_up() -> Spent {
-    Spent {
-        phase: "warm-up".to_owned(),
-        model: "model".to_owned(),
-        usage: Usage {
-            input_tokens: WARM_UP,
-            ..Usage::default()
-        },
-        cost: Cost::default(),
     }
 }

@@ -1,0 +1,66 @@
+//! From a list of files to upload slots: a copy and a signed form each.
+
+use shared::domain::copy::{Copy, CopyState};
+use shared::domain::failure::Failure;
+use shared::domain::ids::{AccountId, AssignmentId, CopyId};
+use shared::store::{COPIES_PER_ASSIGNMENT_MAX, Idempotency, copy_key};
+
+use crate::Doors;
+use crate::intake::{NewCopy, too_many_copies};
+use crate::view::{Slot, Slots};
+
+/// Makes the copies, or finds those of a repeated request, and signs a form for each.
+pub(crate) async fn open(
+    doors: &Doors,
+    owner: AccountId,
+    assignment: AssignmentId,
+    files: Vec<NewCopy>,
+    idempotency: Option<Idempotency<'_>>,
+) -> Result<Slots, Failure> {
+    let now = doors.now();
+    let (at, seed) = match idempotency {
+        None => (now, CopyId::mint(now).to_string()),
+        Some(asked) => {
+            let at = doors.store.slots_requested_at(owner, asked, now).await?;
+            (at, format!("{assignment}#{}", asked.0))
+        }
+    };
+    let copies: Vec<Copy> = files
+        .into_iter()
+        .enumerate()
+        .map(|(place, file)| Copy {
+            // A millisecond apart, so that lists keep the order of the files.
+            copy: CopyId::derive(at.plus_millis(place), format!("{seed}#{place}").as_bytes()),
+            assignment,
+            file_name: file.name,
+            pupil: file.pupil,
+            size_bytes: file.size_bytes,
+            created_at: at,
+            state: CopyState::New,
+            run: None,
+            phase: None,
+            epoch: 0,
+            lease_until: None,
+            reserved_tokens: 0,
+            result: None,
+            summary: None,
+            failure: None,
+        })
+        .collect();
+    // Those of a repeated request are there already, and take no room twice.
+    let ids: Vec<CopyId> = copies.iter().map(|copy| copy.copy).collect();
+    let known = doors.store.copies_by_id(assignment, &ids).await?.len();
+    let more = copies.len() - known.min(copies.len());
+    if more > 0 && doors.store.count_copies(assignment).await? + more > COPIES_PER_ASSIGNMENT_MAX {
+        return Err(too_many_copies());
+    }
+    doors.store.put_copies(&copies).await?;
+    let credentials = doors.signer.credentials().await?;
+    let slot = |copy: &Copy| {
+        let key = copy_key(assignment, copy.copy);
+        Slot::new(copy, doors.signer.presign(&key, &credentials, now))
+    };
+    Ok(Slots {
+        slots: copies.iter().map(slot).collect(),
+    })
+}

@@ -1,0 +1,104 @@
+//! What is read for each route, and how its parts are put together.
+
+use std::collections::HashMap;
+
+use shared::domain::copy::Copy;
+use shared::domain::failure::{Failure, Internal, Noun};
+use shared::domain::ids::{AccountId, CopyId};
+use shared::domain::page::{Cursor, Page, Paging};
+use shared::domain::quota::Counter;
+use shared::grading::result::CopyResult;
+use shared::store::{Assignment, RunRecord, copy_key};
+
+use crate::Doors;
+use crate::view::{ResultNow, RunCopy, RunView, UsageView};
+
+/// Bytes of a stored result, at most.
+const RESULT_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// A run with its money.
+pub(crate) async fn run(doors: &Doors, record: &RunRecord) -> Result<RunView, Failure> {
+    let reservation = doors.store.reservation_of(&record.run).await?;
+    Ok(RunView::new(record, &reservation))
+}
+
+/// A page of an assignment's runs.
+pub(crate) async fn runs(
+    doors: &Doors,
+    assignment: &Assignment,
+    paging: &Paging,
+) -> Result<Page<RunView>, Failure> {
+    let page = doors.store.runs(assignment.assignment, paging).await?;
+    let mut items = Vec::with_capacity(page.items.len());
+    for record in &page.items {
+        items.push(run(doors, record).await?);
+    }
+    Ok(Page {
+        items,
+        cursor: page.cursor,
+    })
+}
+
+/// A page of a run's copies, in the manifest's order.
+pub(crate) async fn copies(
+    doors: &Doors,
+    assignment: &Assignment,
+    record: &RunRecord,
+    paging: &Paging,
+) -> Result<Page<RunCopy>, Failure> {
+    let from = paging.cursor.as_ref().map_or(Ok(0), Cursor::place)?;
+    let manifest = doors.store.manifest(&record.run.address()).await?;
+    let ids: Vec<CopyId> = manifest
+        .iter()
+        .skip(from)
+        .take(usize::from(paging.limit))
+        .map(|estimate| estimate.copy)
+        .collect();
+    let next = from.saturating_add(ids.len());
+    let found = doors.store.copies_by_id(assignment.assignment, &ids).await?;
+    let by_id: HashMap<CopyId, Copy> = found.into_iter().map(|copy| (copy.copy, copy)).collect();
+    let view = |id: &CopyId| {
+        let copy = by_id.get(id)?;
+        let ours = copy.run == Some(record.run.run);
+        Some(RunCopy::new(copy, ours, assignment.language))
+    };
+    Ok(Page {
+        items: ids.iter().filter_map(view).collect(),
+        cursor: (next < manifest.len()).then(|| Cursor::at_place(next)),
+    })
+}
+
+/// A copy's published proposal, and whether its file was replaced.
+pub(crate) async fn result(doors: &Doors, copy: &Copy) -> Result<ResultNow, Failure> {
+    let missing = Failure::NotFound(Noun::Result);
+    let key = copy.result.as_ref().ok_or(missing.clone())?;
+    let bytes = doors.objects.get(key, RESULT_BYTES_MAX).await?.ok_or(missing)?;
+    // Where, and no more: what the error says may be a pupil's words.
+    let result: CopyResult = serde_json::from_slice(&bytes).map_err(|error| {
+        let (kind, line, column) = (error.classify(), error.line(), error.column());
+        Failure::Internal(Internal::new(format!(
+            "stored result: {kind:?} at {line}:{column}"
+        )))
+    })?;
+    let key = copy_key(copy.assignment, copy.copy);
+    let uploaded = doors.objects.version(&key).await?;
+    let graded = result.provenance.pdf.as_ref();
+    Ok(ResultNow {
+        pdf_changed: graded.map(|pdf| pdf.version != uploaded),
+        result,
+    })
+}
+
+/// The account's plan with its counter.
+pub(crate) async fn usage(doors: &Doors, account: AccountId) -> Result<UsageView, Failure> {
+    let plan = doors.store.plan(account).await?;
+    let granted = plan.granted_tokens(&doors.limits);
+    // Before its first run, a period's counter is what it will be opened with.
+    let unopened = Counter {
+        granted,
+        remaining: granted,
+        ..Counter::default()
+    };
+    let counter = doors.store.counter(account, &plan.period).await?;
+    Ok(UsageView::new(&plan, counter.unwrap_or(unopened)))
+}

@@ -1,0 +1,62 @@
+//! A run that holds all that its account has left.
+
+use shared::domain::copy::CopyState;
+use shared::domain::ids::RunId;
+use shared::domain::quota::Period;
+use shared::domain::run::{Estimate, PREFIX_RESERVE_TOKENS, Reserved, Run};
+use shared::domain::time::UnixMillis;
+use shared::store::{Clients, Reserve};
+
+use super::teacher::sample;
+use super::world::World;
+
+/// Less than the bound of a full copy's call, more than that of a short one. Unit: tokens.
+const ESTIMATE: u64 = 4_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_near_the_limit_waits_for_what_its_neighbour_leaves() {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let assignment = teacher.exam().await;
+    let files =
+        ["durand-lea.pdf", "bernard-ines.pdf"].map(|name| (name, sample(&format!("histoire/{name}"))));
+    let copies = teacher.hand_in(&assignment, &files).await;
+    let estimates = [&copies[0], &copies[1]].map(|copy| Estimate {
+        copy: copy.parse().unwrap(),
+        tokens: ESTIMATE,
+    });
+    let now = UnixMillis::new(world.clock.now_millis());
+    let run = Run {
+        run: RunId::mint(now),
+        account: world.account,
+        period: Period::free(),
+        assignment: assignment.parse().unwrap(),
+        rubric_version: 1,
+        retry_of: None,
+        correlation: "correlation".to_owned(),
+        created_at: now,
+    };
+    let granted_tokens = 2 * ESTIMATE + PREFIX_RESERVE_TOKENS;
+    let reserve = Reserve {
+        run: &run,
+        copies: &estimates,
+        granted_tokens,
+        idempotency: None,
+        starting: None,
+        expires_at: now.plus_seconds(3_600),
+    };
+    let (reserved, pending) = world.store.reserve(&reserve).await.unwrap();
+    assert_eq!(reserved, Reserved::Accepted(run.run));
+    let queue = Clients::on(world.config.clone()).queue(&world.queue_url);
+    world.store.relay(&queue, &pending.unwrap()).await.unwrap();
+    world.work().await;
+
+    let copies = world.store.run_copies(&run.address()).await.unwrap();
+    for (name, leases) in [("durand-lea.pdf", 2), ("bernard-ines.pdf", 1)] {
+        let copy = copies.iter().find(|copy| copy.file_name == name).unwrap();
+        assert_eq!((copy.state, copy.epoch), (CopyState::Graded, leases), "{name}");
+    }
+    let reservation = world.store.reservation(&run.address()).await.unwrap().unwrap();
+    assert_eq!((reservation.graded, reservation.amount), (2, granted_tokens));
+    assert_eq!(reservation.used, world.billed_tokens());
+}
