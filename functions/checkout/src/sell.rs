@@ -61,11 +61,7 @@ fn unknown_tier() -> Failure {
 }
 
 /// Begins a checkout, or goes on with the one that was begun.
-pub(crate) async fn checkout(
-    doors: &Doors,
-    account: AccountId,
-    wish: Wish,
-) -> Result<CheckoutView, Failure> {
+pub(crate) async fn checkout(doors: &Doors, account: AccountId, wish: Wish) -> Result<CheckoutView, Failure> {
     let price = doors
         .catalogue
         .price(wish.tier, wish.interval)
@@ -85,10 +81,12 @@ pub(crate) async fn checkout(
             .as_ref()
             .filter(|it| it.expires_at > now.plus_seconds(CHECKOUT_SECONDS_MIN));
         let begun = match open {
-            Some(open) if open.price == price => match stripe.checkout(&open.session).await?.status.as_deref() {
-                Some("open") => Some(open.clone()),
-                _ => None,
-            },
+            Some(open) if open.price == price => {
+                match stripe.checkout(&open.session).await?.status.as_deref() {
+                    Some("open") => Some(open.clone()),
+                    _ => None,
+                }
+            }
             Some(other) => {
                 // One that can still be paid must be closed before another is opened.
                 close(&stripe, &other.session).await?;
@@ -154,7 +152,10 @@ async fn begin(
 ) -> Result<Checkout, Failure> {
     let seconds = doors.now().get() / 1000;
     let expires_at = UnixMillis::new((seconds / HOUR_SECONDS + 2) * HOUR_SECONDS * 1000);
-    let after = billing.checkout.as_ref().map_or("first", |it| it.session.as_str());
+    let after = billing
+        .checkout
+        .as_ref()
+        .map_or("first", |it| it.session.as_str());
     let language = match wish.language {
         Language::Fr => "fr",
         Language::En => "en",
@@ -169,7 +170,10 @@ async fn begin(
         cancel_url: &format!("{back}/subscription"),
         expires_at,
         // The same until its hour or its predecessor is another: a second click finds the first one's session.
-        key: &format!("checkout-{account}-{price}-{language}-{}-{after}", expires_at.get() / 1000),
+        key: &format!(
+            "checkout-{account}-{price}-{language}-{}-{after}",
+            expires_at.get() / 1000
+        ),
     };
     let session = stripe.create_checkout(&order).await?;
     let page = session
@@ -304,7 +308,9 @@ async fn at_stripe(
             return Ok(found);
         }
     }
-    Err(Failure::Unavailable(Internal::new("the subscription ended meanwhile")))
+    Err(Failure::Unavailable(Internal::new(
+        "the subscription ended meanwhile",
+    )))
 }
 
 /// At once; the invoice for the difference must be paid, or the old price stays.
@@ -320,7 +326,11 @@ async fn upgrade(
         .first()
         .ok_or_else(|| Failure::Internal(Internal::new("a subscription without item")))?;
     let from = &item.price.id;
-    let key = format!("upgrade-{}-{from}-{price}-{}", seen.id, subscription.term_start.get());
+    let key = format!(
+        "upgrade-{}-{from}-{price}-{}",
+        seen.id,
+        subscription.term_start.get()
+    );
     match stripe.change_price(&seen.id, &item.id, price, &key).await {
         Ok(_) => Ok(()),
         Err(Refusal::Declined(code)) => {
@@ -377,5 +387,7 @@ pub(crate) async fn invoices(doors: &Doors, account: AccountId) -> Result<Invoic
         pdf: invoice.invoice_pdf,
         invoice: invoice.id,
     });
-    Ok(InvoiceList { items: items.collect() })
+    Ok(InvoiceList {
+        items: items.collect(),
+    })
 }

@@ -156,12 +156,7 @@ async fn reserve(
 
 /// Whether the account's money lets anything be started. A period that should have been renewed is asked about at
 /// Stripe, beside the run: for an hour the old period's tokens go on meanwhile.
-async fn may_start(
-    doors: &Doors,
-    account: AccountId,
-    plan: &Plan,
-    now: UnixMillis,
-) -> Result<(), Failure> {
+async fn may_start(doors: &Doors, account: AccountId, plan: &Plan, now: UnixMillis) -> Result<(), Failure> {
     if plan.overdue {
         let ask = Message::Sync {
             whose: Whose::Account(account),

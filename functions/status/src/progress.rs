@@ -6,8 +6,8 @@ use shared::domain::copy::Copy;
 use shared::domain::failure::{Failure, Internal, Noun};
 use shared::domain::ids::{AccountId, CopyId};
 use shared::domain::page::{Cursor, Page, Paging};
-use shared::domain::standing::Standing;
 use shared::domain::quota::Counter;
+use shared::domain::standing::Standing;
 use shared::grading::result::CopyResult;
 use shared::store::{Assignment, RunRecord, copy_key};
 

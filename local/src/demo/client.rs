@@ -40,6 +40,57 @@ impl Client {
         self.send(request, path).await
     }
 
+    /// Posts what should be refused with this status; the problem, or `None` when it was accepted.
+    pub(super) async fn refused(
+        &self,
+        path: &str,
+        body: &Value,
+        status: u16,
+    ) -> anyhow::Result<Option<Value>> {
+        let answer = self
+            .http
+            .post(format!("{}/api{path}", self.base))
+            .bearer_auth(&self.token)
+            .header("accept-language", "fr")
+            .json(body)
+            .send()
+            .await?;
+        let met = answer.status();
+        let body: Value = answer.json().await?;
+        if met.is_success() {
+            return Ok(None);
+        }
+        if met != status {
+            bail!(
+                "{path} answered {met}: {}",
+                body["detail"].as_str().unwrap_or("(no detail)")
+            );
+        }
+        Ok(Some(body))
+    }
+
+    /// Presses the button of a checkout page, as a browser does; the session that it sends the browser back with.
+    pub(super) async fn pay(&self, page: &str) -> anyhow::Result<String> {
+        let browser = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        let answer = browser
+            .post(page)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body("action=pay")
+            .send()
+            .await?;
+        let location = answer
+            .headers()
+            .get("location")
+            .and_then(|value| value.to_str().ok())
+            .context("the checkout page sends nobody back")?;
+        let (_, session) = location
+            .split_once("session_id=")
+            .context("the checkout page names no session")?;
+        Ok(session.to_owned())
+    }
+
     /// Every item of a list.
     pub(super) async fn all(&self, path: &str) -> anyhow::Result<Vec<Value>> {
         let mut items = Vec::new();

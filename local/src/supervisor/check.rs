@@ -59,6 +59,7 @@ pub(super) fn ports(ports: Ports, with_provider: bool) -> anyhow::Result<()> {
     let mut wanted = vec![
         (ports.aws, "the AWS emulator", "LOCAL_AWS_PORT"),
         (ports.api, "the API", "LOCAL_API_PORT"),
+        (ports.stripe, "the local Stripe", "LOCAL_STRIPE_PORT"),
     ];
     if with_provider {
         wanted.push((ports.provider, "the local model provider", "LOCAL_PROVIDER_PORT"));
@@ -149,6 +150,7 @@ mod tests {
                 aws: free,
                 api: port,
                 provider: 0,
+                stripe: 0,
             },
             false,
         )

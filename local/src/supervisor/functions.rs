@@ -29,10 +29,11 @@ enum Trigger {
     Schedule,
 }
 
-const FUNCTIONS: [(&str, Trigger); 7] = [
+const FUNCTIONS: [(&str, Trigger); 8] = [
     ("assignments", Trigger::Http),
     ("grade", Trigger::Http),
     ("status", Trigger::Http),
+    ("checkout", Trigger::Http),
     ("worker", Trigger::Queue),
     ("sweeper", Trigger::Schedule),
     ("webhook", Trigger::Http),

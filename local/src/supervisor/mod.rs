@@ -4,6 +4,7 @@
 //! ```text
 //! you ── :9000 cargo lambda watch ── functions ── :4566 ministack: tables, bucket, queue, secrets, schedule
 //!                    ▲                   └─────── :9100 local model provider (or a real one)
+//!                    │                   └─────── :9200 local Stripe, which tells the webhook what happens
 //!                    └── forwards the queue's messages and the schedule's ticks ── ministack
 //! ```
 //!
@@ -13,7 +14,9 @@ mod check;
 mod cloudformation;
 mod functions;
 mod keys;
+mod secrets;
 mod settings;
+mod stripe;
 mod template;
 
 use std::collections::BTreeMap;
@@ -22,20 +25,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
-use aws_sdk_secretsmanager::error::DisplayErrorContext;
+use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 use shared::clock::Clock;
 use shared::domain::ids::AccountId;
 use shared::llm::prices::Prices;
 
 use crate::demo_grader::DemoGrader;
-use crate::emulator::{Ministack, project_root, sdk_config};
+use crate::emulator::{Ministack, project_root};
 use crate::process::Log;
 use crate::provider;
+use crate::stripe::Stripe;
 use check::Hold;
 use cloudformation::{CloudFormation, Deployment};
 use functions::Functions;
+use secrets::{MODEL_KEY_SECRET, SESSION_KEY_SECRET, STRIPE_KEY_SECRET, STRIPE_SIGNING_SECRET};
 
 pub use keys::SessionKey;
 pub use settings::{Ports, Provider, Settings};
@@ -43,16 +47,6 @@ pub use settings::{Ports, Provider, Settings};
 /// The name of the stack, with which the names of its functions begin.
 pub const STACK_NAME: &str = "corrigeuse-local";
 
-const SESSION_KEY_SECRET: &str = "corrigeuse/local/session-key";
-const MODEL_KEY_SECRET: &str = "corrigeuse/local/model-key";
-/// What the local provider takes for a key; it asks for one, as a real one does.
-const LOCAL_MODEL_KEY: &str = "local";
-const STRIPE_KEY_SECRET: &str = "corrigeuse/local/stripe-key";
-const STRIPE_SIGNING_SECRET: &str = "corrigeuse/local/stripe-signing";
-/// Where the local Stripe listens, and what it takes for a key and signs with.
-const LOCAL_STRIPE: &str = "http://127.0.0.1:9200";
-const LOCAL_STRIPE_KEY: &str = "sk_test_local";
-const LOCAL_STRIPE_SIGNING: &str = "whsec_local";
 /// The local provider's model, as the price table names it.
 const DEMO_MODEL: &str = "demo-pas-une-ia";
 /// The tag of the stack that tells what it was deployed from.
@@ -100,6 +94,7 @@ pub struct Running {
     // Fields are dropped in this order: the functions before what they use.
     functions: Functions,
     local_provider: Option<provider::Provider>,
+    stripe: Stripe,
     ministack: Ministack,
     session_key: SessionKey,
     settings: Settings,
@@ -137,6 +132,8 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         None
     };
 
+    let stripe = stripe::start(&settings, &api).await?;
+
     // The emulator keeps its queues by their URLs, so what it keeps belongs to its port.
     let state = folder.join(format!("aws-{}", settings.ports.aws));
     // The compiler and the emulator do not wait for each other.
@@ -146,7 +143,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
             Ministack::kept(settings.ports.aws, &state, &functions::forwarding(&api), &log).await?;
         report("the emulator of AWS answers");
         let endpoint = ministack.endpoint().to_owned();
-        keep_secrets(&endpoint, &session_key, &settings.provider).await?;
+        secrets::keep(&endpoint, &session_key, &settings.provider).await?;
         let stack = deploy(&endpoint, &settings, workers).await?;
         report("template.yaml is deployed to it");
         let environment = functions::environment(&endpoint).await?;
@@ -176,6 +173,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         took: started.elapsed(),
         functions,
         local_provider,
+        stripe,
         ministack,
         session_key,
         settings,
@@ -192,48 +190,6 @@ async fn start_provider(settings: &Settings) -> anyhow::Result<provider::Provide
     provider::Provider::start(address, options)
         .await
         .with_context(|| format!("the local model provider cannot listen on {address}"))
-}
-
-/// Creates the secrets, or gives them their present values.
-async fn keep_secrets(endpoint: &str, session_key: &SessionKey, provider: &Provider) -> anyhow::Result<()> {
-    let client = aws_sdk_secretsmanager::Client::new(&sdk_config(endpoint).await);
-    let model_key = match provider {
-        Provider::Local => LOCAL_MODEL_KEY,
-        Provider::Real { key, .. } => key,
-    };
-    for (name, value) in [
-        (SESSION_KEY_SECRET, session_key.public_pem()),
-        (MODEL_KEY_SECRET, model_key),
-        (STRIPE_KEY_SECRET, LOCAL_STRIPE_KEY),
-        (STRIPE_SIGNING_SECRET, LOCAL_STRIPE_SIGNING),
-    ] {
-        let Err(error) = client
-            .create_secret()
-            .name(name)
-            .secret_string(value)
-            .send()
-            .await
-        else {
-            continue;
-        };
-        ensure!(
-            error
-                .as_service_error()
-                .is_some_and(|error| error.is_resource_exists_exception()),
-            "cannot create the secret {name}: {}",
-            DisplayErrorContext(&error)
-        );
-        client
-            .put_secret_value()
-            .secret_id(name)
-            .secret_string(value)
-            .send()
-            .await
-            .map_err(|error| {
-                anyhow::anyhow!("cannot set the secret {name}: {}", DisplayErrorContext(&error))
-            })?;
-    }
-    Ok(())
 }
 
 /// Deploys `template.yaml`, unless the kept state already has exactly that.
@@ -275,7 +231,10 @@ fn parameters(settings: &Settings) -> BTreeMap<&'static str, String> {
         ("ModelBaseUrl", base_url),
         ("StripeKeySecret", STRIPE_KEY_SECRET.to_owned()),
         ("StripeSigningSecret", STRIPE_SIGNING_SECRET.to_owned()),
-        ("StripeBaseUrl", LOCAL_STRIPE.to_owned()),
+        (
+            "StripeBaseUrl",
+            format!("http://127.0.0.1:{}", settings.ports.stripe),
+        ),
     ]);
     if settings.provider == Provider::Local {
         // Records and costs say who answered: the demo grader, never a real model.
@@ -324,6 +283,11 @@ impl Running {
     /// The local provider, to read its bills or make it fail; `None` when a real one answers.
     pub fn local_provider(&self) -> Option<&provider::Provider> {
         self.local_provider.as_ref()
+    }
+
+    /// The local Stripe.
+    pub fn stripe(&self) -> &Stripe {
+        &self.stripe
     }
 
     /// The name of the table.

@@ -14,6 +14,8 @@ pub struct Ports {
     pub api: u16,
     /// The local model provider.
     pub provider: u16,
+    /// The local Stripe.
+    pub stripe: u16,
 }
 
 /// Who answers the model calls.
@@ -93,6 +95,7 @@ impl Settings {
             aws: port("LOCAL_AWS_PORT", 4566)?,
             api: port("LOCAL_API_PORT", 9000)?,
             provider: port("LOCAL_PROVIDER_PORT", 9100)?,
+            stripe: port("LOCAL_STRIPE_PORT", 9200)?,
         };
         let provider = match (value("MODEL_KEY"), value("MODEL_BASE_URL")) {
             (Some(key), base_url) => Provider::Real {
@@ -155,7 +158,8 @@ mod tests {
             Ports {
                 aws: 4566,
                 api: 9000,
-                provider: 9100
+                provider: 9100,
+                stripe: 9200
             }
         );
         assert_eq!((usual.provider, usual.parameters.len()), (Provider::Local, 0));
@@ -163,15 +167,15 @@ mod tests {
 
     #[test]
     fn a_key_switches_to_the_real_provider_and_is_never_shown() {
-        let real =
-            settings("# mine\nMODEL_KEY='sk-secret'\nCATALOGUE={\"free\": 10}\nLOCAL_API_PORT = 9001").unwrap();
+        let real = settings("# mine\nMODEL_KEY='sk-secret'\nCATALOGUE={\"free\": 10}\nLOCAL_API_PORT = 9001")
+            .unwrap();
         let expected = Provider::Real {
             base_url: REAL_BASE_URL.to_owned(),
             key: "sk-secret".to_owned(),
         };
         assert_eq!(real.provider, expected);
         assert_eq!(
-            (real.ports.api, real.parameters["Tiers"].as_str()),
+            (real.ports.api, real.parameters["Catalogue"].as_str()),
             (9001, "{\"free\": 10}")
         );
         assert!(!format!("{real:?}").contains("sk-secret"));

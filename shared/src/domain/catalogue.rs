@@ -116,10 +116,10 @@ impl Catalogue {
                 let price = self.price(tier, Interval::Month)?;
                 let tokens = self.granted_tokens(tier);
                 Some(Upgrade {
-                tier,
-                tokens,
-                price: price.clone(),
-            })
+                    tier,
+                    tokens,
+                    price: price.clone(),
+                })
             })
     }
 

@@ -99,7 +99,11 @@ impl From<&QuotaExceeded> for Quota {
             remaining_tokens: it.remaining_tokens,
             needed_tokens: it.needed_tokens,
             copies_that_fit: it.copies_that_fit,
-            upgrades: it.upgrades.iter().map(|upgrade| offer(it.subscribed, upgrade)).collect(),
+            upgrades: it
+                .upgrades
+                .iter()
+                .map(|upgrade| offer(it.subscribed, upgrade))
+                .collect(),
         }
     }
 }

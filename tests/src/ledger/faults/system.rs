@@ -198,9 +198,8 @@ impl System {
     /// What happens beside the grading, after so many deliveries.
     async fn meanwhile(&self, address: &Address) {
         let world = &self.world;
-        let regrant = async |granted, revision| {
-            self.insist(async || world.regrant(granted, revision).await).await
-        };
+        let regrant =
+            async |granted, revision| self.insist(async || world.regrant(granted, revision).await).await;
         match (self.plot, self.delivered.get()) {
             (Plot::StoppedMidway, 3) => self.stop(address).await,
             (Plot::Regrant, 1) => assert_eq!(regrant(UPGRADE, 1).await.granted, UPGRADE),

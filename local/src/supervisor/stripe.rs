@@ -1,0 +1,56 @@
+//! The local Stripe beside the functions: it sells what they sell, and tells them what happens.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use anyhow::Context as _;
+use shared::domain::catalogue::{Catalogue, Interval};
+use shared::domain::quota::Tier;
+
+use super::Settings;
+use super::secrets::{LOCAL_STRIPE_KEY, LOCAL_STRIPE_SIGNING};
+use crate::stripe::calendar::Interval as Every;
+use crate::stripe::catalogue::Catalogue as Sold;
+use crate::stripe::{Endpoint, Settings as StripeSettings, Stripe};
+
+/// Starts it. It keeps nothing: after a restart it knows none of the customers of before.
+pub(super) async fn start(settings: &Settings, api: &str) -> anyhow::Result<Stripe> {
+    let catalogue = match settings.parameters.get("Catalogue") {
+        Some(json) => serde_json::from_str(json).context("CATALOGUE cannot be sold from")?,
+        None => Catalogue::default(),
+    };
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.ports.stripe));
+    let stripe = StripeSettings {
+        address,
+        secret_key: LOCAL_STRIPE_KEY.to_owned(),
+        // Other ids than at the last start: the table remembers those.
+        seed: uuid::Uuid::new_v4().as_u64_pair().0,
+        catalogue: sold(&catalogue),
+        endpoint: Some(Endpoint {
+            url: format!("{api}/lambda-url/webhook/"),
+            secrets: vec![LOCAL_STRIPE_SIGNING.to_owned()],
+        }),
+        ..StripeSettings::default()
+    };
+    Stripe::start(stripe)
+        .await
+        .with_context(|| format!("the local Stripe cannot listen on {address}"))
+}
+
+fn sold(catalogue: &Catalogue) -> Sold {
+    let mut sold = Sold::default();
+    for tier in Tier::ALL {
+        let prices: Vec<_> = [(Interval::Month, Every::Month), (Interval::Year, Every::Year)]
+            .into_iter()
+            .filter_map(|(interval, every)| {
+                let price = catalogue.price(tier, interval)?;
+                let cents = i64::try_from(price.amount_cents).unwrap_or(i64::MAX);
+                Some((price.id.as_str(), cents, every))
+            })
+            .collect();
+        if !prices.is_empty() {
+            let name = tier.name();
+            sold = sold.with(&format!("prod_{name}"), &format!("La Corrigeuse {name}"), prices);
+        }
+    }
+    sold
+}
