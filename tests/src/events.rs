@@ -48,6 +48,8 @@ fn every_route_has_an_event_that_succeeds() {
         .as_object()
         .unwrap()
         .iter()
+        // Those of `checkout` lead to Stripe: they are told in `billing::checkout`.
+        .filter(|(_, methods)| !methods.to_string().contains("\"checkout\""))
         .flat_map(|(path, methods)| {
             let methods = methods.as_object().unwrap().keys();
             methods.map(move |method| format!("{} {path}", method.to_uppercase()))

@@ -108,7 +108,9 @@ pub(crate) async fn checkout(doors: &Doors, account: AccountId, wish: Wish) -> R
         // Somebody else of this account was first: theirs is the one that can be paid.
         close(&stripe, &fresh.session).await?;
     }
-    Err(Failure::Conflict(Conflict::CheckoutOpen))
+    Err(Failure::Unavailable(Internal::new(
+        "other checkouts of the account were begun meanwhile, again and again",
+    )))
 }
 
 async fn view(

@@ -105,8 +105,6 @@ pub enum Conflict {
     Subscribed,
     /// The account has none.
     NotSubscribed,
-    /// Another checkout of the account can still be paid.
-    CheckoutOpen,
     /// An invoice waits for its payment.
     PaymentDue,
     /// The bank refused the card.
@@ -202,7 +200,6 @@ impl Failure {
             Self::Conflict(Conflict::RenewalUnknown) => "renewal-unknown",
             Self::Conflict(Conflict::Subscribed) => "already-subscribed",
             Self::Conflict(Conflict::NotSubscribed) => "not-subscribed",
-            Self::Conflict(Conflict::CheckoutOpen) => "checkout-open",
             Self::Conflict(Conflict::PaymentDue) => "payment-due",
             Self::Conflict(Conflict::PaymentDeclined) => "payment-declined",
             Self::QuotaExceeded(_) => "quota-exceeded",
@@ -312,10 +309,6 @@ impl Conflict {
             Self::NotSubscribed => Sentence::new(
                 "Ce compte n'a pas d'abonnement : choisissez d'abord une formule.",
                 "This account has no subscription: choose a tier first.",
-            ),
-            Self::CheckoutOpen => Sentence::new(
-                "Un autre paiement est en cours sur ce compte : terminez-le, ou réessayez dans une minute.",
-                "Another checkout is under way on this account: finish it, or try again in a minute.",
             ),
             Self::PaymentDue => Sentence::new(
                 "Une facture attend son paiement : réglez-la (pay_page de GET /api/subscription/status), puis changez de formule.",

@@ -124,7 +124,7 @@ async fn a_cancellation_can_be_taken_back_and_ends_with_the_period_otherwise() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn money_given_back_ends_the_subscription_and_a_dispute_freezes_it() {
+async fn a_dispute_freezes_until_it_is_decided() {
     let mut world = World::new().await;
     world.buy(Tier::Pro, Card::Ok).await;
     world.hear().await;
@@ -143,7 +143,16 @@ async fn money_given_back_ends_the_subscription_and_a_dispute_freezes_it() {
         .unwrap();
     world.hear().await;
     assert_eq!(world.billing().await.plan(world.now()).hold, None);
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn money_given_back_ends_the_subscription() {
+    let mut world = World::new().await;
+    world.buy(Tier::Pro, Card::Ok).await;
+    world.hear().await;
+    let charge = world
+        .fake
+        .with(|stripe| stripe.charges().iter().next_back().unwrap().id.clone());
     let all = NewRefund {
         charge: Some(charge),
         ..NewRefund::default()

@@ -1,6 +1,7 @@
 //! From Stripe to an account: the production functions against the local Stripe and an emulated table.
 
 mod accounts;
+mod checkout;
 mod delivery;
 mod webhook;
 mod world;

@@ -26,7 +26,7 @@ use crate::emulators::Emulator;
 
 pub(super) const DAY: i64 = 86_400;
 const START_MILLIS: i64 = 1_790_000_000_000;
-const KEY: &str = "sk_test_local";
+pub(super) const KEY: &str = "sk_test_local";
 
 pub(super) struct World {
     pub(super) fake: Fake,
@@ -34,7 +34,7 @@ pub(super) struct World {
     pub(super) doors: Doors,
     pub(super) account: AccountId,
     pub(super) customer: String,
-    config: SdkConfig,
+    pub(super) config: SdkConfig,
     heard: usize,
 }
 

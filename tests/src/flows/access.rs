@@ -58,6 +58,7 @@ fn rows(made: &Made) -> Vec<Row> {
     let file = json!({ "files": [{ "name": "d.pdf", "size_bytes": 10 }] });
     vec![
         get("/api/usage"),
+        get("/api/subscription/status"),
         get("/api/assignments"),
         get("/api/assignments/{assignment}"),
         get("/api/assignments/{assignment}/rubrics"),

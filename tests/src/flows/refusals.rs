@@ -110,6 +110,10 @@ async fn a_run_over_the_quota_is_refused_with_what_would_fit_and_nothing_is_sent
     let world = World::new().await;
     let teacher = world.teacher();
     let assignment = teacher.exam().await;
+    let offer = |tier: &str, tokens: u64, cents: u64| {
+        let href = format!("/api/subscription/checkout/{tier}");
+        json!({ "tier": tier, "tokens": tokens, "amount_cents": cents, "method": "GET", "href": href })
+    };
     let names: Vec<String> = (0..18).map(|place| format!("{place}.pdf")).collect();
     let files: Vec<(&str, Vec<u8>)> = names
         .iter()
@@ -128,6 +132,7 @@ async fn a_run_over_the_quota_is_refused_with_what_would_fit_and_nothing_is_sent
     let expected = json!({
         "tier": "free", "limit_tokens": GRANTED, "remaining_tokens": GRANTED,
         "needed_tokens": PREFIX_RESERVE_TOKENS + 18 * each, "copies_that_fit": fit,
+        "upgrades": [offer("essentiel", 1_200_000, 1_200), offer("pro", 6_000_000, 3_900), offer("max", 24_000_000, 12_900)],
     });
     assert_eq!(problem["quota"], expected);
     let english = teacher

@@ -10,13 +10,13 @@ use shared::domain::ids::AccountId;
 use shared::http::{ACCESS_SECONDS, mint};
 
 /// What signs the sessions of one test.
-pub(super) struct Keys {
+pub(crate) struct Keys {
     private_pem: String,
-    pub(super) public_pem: String,
+    pub(crate) public_pem: String,
 }
 
 impl Keys {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         let public: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
         Self {
@@ -25,7 +25,7 @@ impl Keys {
         }
     }
 
-    pub(super) fn token(&self, account: AccountId, now_millis: i64) -> String {
+    pub(crate) fn token(&self, account: AccountId, now_millis: i64) -> String {
         mint(&self.private_pem, account, now_millis).unwrap()
     }
 

@@ -127,6 +127,22 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
     ("sweeper", READ_AND_WRITE, "Table"),
     ("sweeper", &["dynamodb:Query"], "Table/index/pending"),
     ("sweeper", &["sqs:SendMessage"], "WorkQueue"),
+    (
+        "checkout",
+        &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+        "Table",
+    ),
+    (
+        "checkout",
+        &["secretsmanager:GetSecretValue"],
+        "secret:SessionKeySecret",
+    ),
+    (
+        "checkout",
+        &["secretsmanager:GetSecretValue"],
+        "secret:StripeKeySecret",
+    ),
+    ("grade", &["sqs:SendMessage"], "BillingQueue"),
     ("webhook", &["sqs:SendMessage"], "BillingQueue"),
     (
         "webhook",

@@ -1,0 +1,196 @@
+use super::*;
+
+const START: UnixMillis = UnixMillis::new(1_790_000_000_000);
+const END: UnixMillis = UnixMillis::new(1_792_592_000_000);
+
+fn seen(id: &str, status: Status, tier: &str) -> Seen {
+    Seen {
+        id: id.to_owned(),
+        status,
+        price: format!("price_local_{tier}_month"),
+        created: START,
+        period_start: START,
+        period_end: END,
+        cancel_at: None,
+        scheduled: None,
+        update_pending: false,
+    }
+}
+
+fn invoice(subscription: &str, state: InvoiceState) -> Invoice {
+    Invoice {
+        id: format!("in_{subscription}"),
+        subscription: Some(subscription.to_owned()),
+        state,
+        created: START,
+        covers: vec![START],
+        action_required: false,
+        page: Some("https://invoice".to_owned()),
+        payments: vec![format!("pi_{subscription}")],
+    }
+}
+
+fn charge(subscription: &str, refunded: bool, dispute: Option<Dispute>) -> Charge {
+    Charge {
+        id: format!("ch_{subscription}"),
+        payment: Some(format!("pi_{subscription}")),
+        refunded,
+        dispute,
+    }
+}
+
+fn paid(tier: &str) -> Truth {
+    Truth {
+        subscriptions: vec![seen("sub_1", Status::Active, tier)],
+        invoices: vec![invoice("sub_1", InvoiceState::Paid)],
+        charges: vec![charge("sub_1", false, None)],
+    }
+}
+
+fn entitled(truth: &Truth) -> Entitlement {
+    entitle(truth, &Catalogue::default()).unwrap()
+}
+
+#[test]
+fn a_paid_subscription_gives_its_tier_and_nothing_else_does() {
+    let of = |status| Truth {
+        subscriptions: vec![seen("sub_1", status, "pro")],
+        ..paid("pro")
+    };
+    for (status, tier) in [
+        (Status::Active, Some(Tier::Pro)),
+        (Status::Trialing, Some(Tier::Pro)),
+        (Status::PastDue, Some(Tier::Pro)),
+        (Status::Without, None),
+    ] {
+        let subscription = entitled(&of(status)).subscription;
+        assert_eq!(subscription.map(|it| it.tier), tier, "{status:?}");
+    }
+    assert_eq!(entitled(&Truth::default()), Entitlement::default());
+}
+
+#[test]
+fn the_money_is_told_by_the_invoice_of_the_period() {
+    let with = |status, change: fn(&mut Invoice)| {
+        let mut truth = paid("pro");
+        truth.subscriptions[0].status = status;
+        change(&mut truth.invoices[0]);
+        let subscription = entitled(&truth).subscription.unwrap();
+        let kept = subscription.kept_until.is_some();
+        (subscription.paid, subscription.payment, kept)
+    };
+    let open: fn(&mut Invoice) = |it| it.state = InvoiceState::Open;
+    let confirm: fn(&mut Invoice) = |it| {
+        it.state = InvoiceState::Open;
+        it.action_required = true;
+    };
+    let (active, late) = (Status::Active, Status::PastDue);
+    assert_eq!(with(active, |_| ()), (true, Payment::Paid, false));
+    assert_eq!(
+        with(active, |it| it.state = InvoiceState::Draft),
+        (false, Payment::Awaiting, false)
+    );
+    assert_eq!(with(active, open), (false, Payment::Awaiting, false));
+    assert_eq!(with(late, open), (false, Payment::PastDue, true));
+    assert_eq!(with(late, confirm), (false, Payment::ActionRequired, true));
+    // The invoice of an earlier period, or of a proration, pays for this period no more than none.
+    assert_eq!(
+        with(active, |it| it.covers.clear()),
+        (false, Payment::Awaiting, false)
+    );
+}
+
+#[test]
+fn an_announced_change_is_shown_and_a_cancellation_does_not_renew() {
+    let with = |change: fn(&mut Seen)| {
+        let mut truth = paid("pro");
+        change(&mut truth.subscriptions[0]);
+        let subscription = entitled(&truth).subscription.unwrap();
+        (subscription.tier, subscription.renews, subscription.pending)
+    };
+    let downgrade = Pending::Tier {
+        tier: Tier::Essentiel,
+        at: END,
+    };
+    assert_eq!(with(|_| ()), (Tier::Pro, true, None));
+    assert_eq!(
+        with(|it| it.cancel_at = Some(END)),
+        (Tier::Pro, false, Some(Pending::Cancel { at: END }))
+    );
+    assert_eq!(
+        with(|it| it.update_pending = true),
+        (Tier::Pro, true, Some(Pending::Upgrade))
+    );
+    assert_eq!(
+        with(|it| it.scheduled = Some(("price_local_essentiel_month".to_owned(), END))),
+        (Tier::Pro, true, Some(downgrade))
+    );
+}
+
+#[test]
+fn of_several_subscriptions_the_best_counts_and_somebody_is_told() {
+    let truth = Truth {
+        subscriptions: vec![
+            seen("sub_late", Status::PastDue, "max"),
+            seen("sub_low", Status::Active, "essentiel"),
+            seen("sub_high", Status::Active, "pro"),
+            seen("sub_over", Status::Without, "max"),
+        ],
+        ..Truth::default()
+    };
+    let entitlement = entitled(&truth);
+    assert_eq!(entitlement.subscription.unwrap().id, "sub_high");
+    let all = ["sub_high", "sub_low", "sub_late"].map(str::to_owned).to_vec();
+    assert_eq!(entitlement.alerts, [Alert::SeveralSubscriptions(all)]);
+}
+
+#[test]
+fn money_given_back_freezes_and_ends_only_the_subscription_that_it_paid() {
+    let with = |charge: Charge| {
+        let entitlement = entitled(&Truth {
+            charges: vec![charge],
+            ..paid("pro")
+        });
+        let frozen = entitlement.subscription.unwrap().frozen;
+        (
+            frozen,
+            !entitlement.cancel.is_empty(),
+            !entitlement.alerts.is_empty(),
+        )
+    };
+    assert_eq!(with(charge("sub_1", false, None)), (false, false, false));
+    assert_eq!(with(charge("sub_1", true, None)), (true, true, true));
+    assert_eq!(
+        with(charge("sub_1", false, Some(Dispute::Open))),
+        (true, false, true)
+    );
+    assert_eq!(
+        with(charge("sub_1", false, Some(Dispute::Won))),
+        (false, false, false)
+    );
+    assert_eq!(
+        with(charge("sub_1", false, Some(Dispute::Lost))),
+        (true, true, true)
+    );
+    assert_eq!(with(charge("sub_old", true, None)), (false, false, false));
+    assert_eq!(
+        with(charge("sub_old", false, Some(Dispute::Lost))),
+        (false, false, false)
+    );
+    assert_eq!(
+        with(charge("sub_old", false, Some(Dispute::Open))),
+        (true, false, true)
+    );
+}
+
+#[test]
+fn a_price_that_is_not_ours_stops_the_derivation() {
+    let refused = entitle(&paid("gold"), &Catalogue::default()).unwrap_err();
+    assert!(
+        refused.to_string().contains("price_local_gold_month"),
+        "{refused}"
+    );
+    let mut over = paid("gold");
+    over.subscriptions[0].status = Status::Without;
+    assert_eq!(entitled(&over).subscription, None);
+}

@@ -1,0 +1,246 @@
+//! Buying and changing, through the function's own doors.
+
+use std::sync::Arc;
+
+use ::checkout::{Doors, router};
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use futures::future::join;
+use local::stripe::customer::Card;
+use local::stripe::{Fault, Kind};
+use serde_json::{Value, json};
+use shared::http::Sessions;
+use shared::store::Clients;
+use tower::ServiceExt as _;
+
+use super::world::{DAY, KEY, World};
+use crate::flows::session::Keys;
+
+/// A teacher at the door of `checkout`.
+struct Buyer {
+    world: World,
+    door: Router,
+    keys: Keys,
+}
+
+impl Buyer {
+    async fn new() -> Self {
+        let world = World::new().await;
+        let keys = Keys::new();
+        let name = format!("stripe-key-{}", world.account);
+        aws_sdk_secretsmanager::Client::new(&world.config)
+            .create_secret()
+            .name(&name)
+            .secret_string(KEY)
+            .send()
+            .await
+            .unwrap();
+        let pem: Arc<str> = keys.public_pem.as_str().into();
+        let clock = world.doors.clock.clone();
+        let (door, _) = router(Doors {
+            store: world.doors.store.clone(),
+            connection: world.doors.connection.clone(),
+            secrets: Clients::on(world.config.clone()).secrets(clock.clone()),
+            key_secret: name,
+            catalogue: world.doors.catalogue.clone(),
+            web_origin: "https://app.example".to_owned(),
+            sessions: Sessions::new(clock.clone(), move || {
+                let pem = pem.clone();
+                async move { Ok(pem) }
+            }),
+            clock,
+        });
+        Self { world, door, keys }
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let now = self.world.doors.clock.now_millis();
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/api/subscription/{path}"))
+            .header(
+                "authorization",
+                format!("Bearer {}", self.keys.token(self.world.account, now)),
+            )
+            .header("content-type", "application/json")
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        let response = self.door.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, serde_json::from_slice(&bytes).unwrap())
+    }
+
+    async fn get(&self, path: &str) -> (u16, Value) {
+        self.ask("GET", path, &json!({})).await
+    }
+
+    async fn change(&self, tier: &str) -> (u16, Value) {
+        self.ask("POST", "change", &json!({ "tier": tier })).await
+    }
+
+    /// The session whose page a checkout leads to.
+    async fn begin(&self, tier: &str) -> String {
+        let (status, begun) = self.get(&format!("checkout/{tier}")).await;
+        assert_eq!(status, 200, "{begun}");
+        let page = begun["checkout_url"].as_str().unwrap();
+        page.rsplit('/').next().unwrap().to_owned()
+    }
+
+    fn pay(&self, session: &str, card: Card) {
+        self.world
+            .fake
+            .with(|stripe| stripe.pay(session, card).map(drop))
+            .unwrap();
+    }
+
+    async fn bought(tier: &str) -> Self {
+        let buyer = Self::new().await;
+        let session = buyer.begin(tier).await;
+        buyer.pay(&session, Card::Ok);
+        let (status, standing) = buyer.get(&format!("return?session_id={session}")).await;
+        assert_eq!((status, &standing["tier"]), (200, &json!(tier)), "{standing}");
+        buyer
+    }
+}
+
+fn refusal((status, problem): (u16, Value)) -> (u16, String) {
+    (status, problem["type"].as_str().unwrap_or_default().to_owned())
+}
+
+fn problem(status: u16, code: &str) -> (u16, String) {
+    (status, format!("/problems/{code}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_comes_back_from_paying_is_not_blocked_any_more() {
+    let buyer = Buyer::bought("essentiel").await;
+    let (_, standing) = buyer.get("return").await;
+    assert_eq!(standing["payment_state"], "paid");
+    assert_eq!(
+        (&standing["limit"], &standing["remaining"]),
+        (&json!(1_200_000), &json!(1_200_000))
+    );
+    assert_eq!(standing["has_monthly_reset"], true);
+    let (_, invoices) = buyer.get("invoices").await;
+    let paid = &invoices["items"][0];
+    assert_eq!(
+        (&paid["status"], &paid["total_cents"]),
+        (&json!("paid"), &json!(1_200))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_clicks_are_one_checkout_and_another_tier_closes_the_first() {
+    let buyer = Buyer::new().await;
+    let (one, two) = join(buyer.begin("pro"), buyer.begin("pro")).await;
+    assert_eq!(one, two);
+    assert_eq!(buyer.begin("pro").await, one);
+    let other = buyer.begin("max").await;
+    assert_ne!(other, one);
+    let refused = buyer
+        .world
+        .fake
+        .with(|stripe| stripe.pay(&one, Card::Ok).is_err());
+    assert!(refused, "the first page can no longer be paid");
+    buyer.pay(&other, Card::Ok);
+    assert_eq!(
+        refusal(buyer.get("checkout/pro").await),
+        problem(409, "already-subscribed")
+    );
+    assert_eq!(buyer.world.may_use().await.1, 24_000_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgrade_holds_at_once_and_a_downgrade_can_be_taken_back() {
+    let buyer = Buyer::bought("essentiel").await;
+    let (status, standing) = buyer.change("pro").await;
+    assert_eq!(
+        (status, &standing["tier"], &standing["limit"]),
+        (200, &json!("pro"), &json!(6_000_000))
+    );
+    let (_, standing) = buyer.change("essentiel").await;
+    assert_eq!(
+        (&standing["tier"], &standing["pending_change"]["tier"]),
+        (&json!("pro"), &json!("essentiel"))
+    );
+    let (_, standing) = buyer.ask("POST", "keep", &json!({})).await;
+    assert_eq!(standing["pending_change"], Value::Null);
+    let (_, standing) = buyer.change("free").await;
+    assert_eq!(
+        (&standing["tier"], &standing["pending_change"]["tier"]),
+        (&json!("pro"), &json!("free"))
+    );
+    let (_, standing) = buyer.change("max").await;
+    assert_eq!(
+        (&standing["tier"], &standing["pending_change"]),
+        (&json!("max"), &Value::Null)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgrade_that_the_bank_refuses_changes_nothing() {
+    let buyer = Buyer::bought("essentiel").await;
+    let customer = buyer.world.customer.clone();
+    buyer
+        .world
+        .fake
+        .with(|stripe| stripe.set_card(&customer, Card::Declined))
+        .unwrap();
+    let (status, answer) = buyer.change("pro").await;
+    let unchanged = match status {
+        200 => (&answer["tier"], &answer["limit"]) == (&json!("essentiel"), &json!(1_200_000)),
+        _ => refusal((status, answer)) == problem(409, "payment-declined"),
+    };
+    assert!(unchanged);
+    assert_eq!(buyer.world.may_use().await.1, 1_200_000);
+    assert_eq!(refusal(buyer.change("max").await), problem(409, "payment-due"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_bought_or_changed_is_a_clear_problem() {
+    let buyer = Buyer::new().await;
+    assert_eq!(
+        refusal(buyer.get("checkout/gold").await),
+        problem(422, "unknown-tier")
+    );
+    assert_eq!(
+        refusal(buyer.get("checkout/free").await),
+        problem(422, "unknown-tier")
+    );
+    assert_eq!(
+        refusal(buyer.get("checkout/pro?interval=day").await),
+        problem(400, "malformed-body")
+    );
+    assert_eq!(refusal(buyer.change("pro").await), problem(409, "not-subscribed"));
+    assert_eq!(
+        refusal(buyer.get("return?session_id=cs_nobody").await),
+        problem(404, "not-found")
+    );
+    let theirs = Buyer::bought("pro").await;
+    let session = theirs.world.billing().await.checkout.unwrap().session;
+    assert_eq!(
+        refusal(buyer.get(&format!("return?session_id={session}")).await),
+        problem(404, "not-found")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_changed_while_an_invoice_is_unpaid_or_stripe_is_away() {
+    let buyer = Buyer::new().await;
+    let session = buyer.begin("essentiel").await;
+    buyer.pay(&session, Card::DeclinedLater);
+    buyer.world.pass(32 * DAY);
+    let (_, standing) = buyer.get("return").await;
+    assert_eq!(
+        (&standing["tier"], &standing["payment_state"]),
+        (&json!("essentiel"), &json!("past-due"))
+    );
+    assert_eq!(refusal(buyer.change("pro").await), problem(409, "payment-due"));
+    buyer
+        .world
+        .fake
+        .inject([Fault::next(Kind::Unavailable).at("/v1/subscriptions").times(3)]);
+    assert_eq!(refusal(buyer.get("return").await), problem(503, "unavailable"));
+}
