@@ -5,7 +5,7 @@
 //! are decimal text.
 
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::PageText;
 use super::cost::CostUsd;
@@ -156,6 +156,7 @@ pub struct PhaseCost {
     /// The model that was paid.
     pub model: String,
     /// Its tokens.
+    #[serde(serialize_with = "with_zeros")]
     pub usage: Usage,
     /// Their cost.
     #[serde(flatten)]
@@ -213,6 +214,18 @@ impl Flagged {
             page: finding.page,
         }
     }
+}
+
+/// In the table zeros are left out to save room; who reads a result is promised every count.
+fn with_zeros<S: Serializer>(usage: &Usage, serializer: S) -> Result<S::Ok, S::Error> {
+    let counts = [
+        ("input_tokens", usage.input_tokens),
+        ("cache_write_5m_tokens", usage.cache_write_5m_tokens),
+        ("cache_write_1h_tokens", usage.cache_write_1h_tokens),
+        ("cache_read_tokens", usage.cache_read_tokens),
+        ("output_tokens", usage.output_tokens),
+    ];
+    serializer.collect_map(counts)
 }
 
 impl From<&Spent> for PhaseCost {

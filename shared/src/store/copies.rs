@@ -4,11 +4,11 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, Select};
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use super::expression::{Item, Writes, s, values};
-use super::idempotency::{Idempotency, Kind, remember, repeated};
+use super::expression::{Item, s, values};
+use super::idempotency::{Idempotency, Kind};
 use super::keys;
 use super::pages::{Range, item, read};
-use super::transact::{Committed, backoff};
+use super::transact::backoff;
 use super::{Store, failed, unreadable};
 use crate::domain::copy::Copy;
 use crate::domain::failure::{Failure, Internal};
@@ -147,15 +147,9 @@ impl Store {
         idempotency: Idempotency<'_>,
         now: UnixMillis,
     ) -> Result<UnixMillis, Failure> {
-        let (asked, idempotency) = ((owner, Kind::Copies), Some(idempotency));
-        let mut writes = Writes::new(&self.table);
-        let place = remember(&mut writes, asked, idempotency, now.get(), now);
-        match self.commit("slots", writes).await? {
-            Committed::Yes => Ok(now),
-            Committed::No(refusal) => repeated(&refusal, place, idempotency)?
-                .map(UnixMillis::new)
-                .ok_or_else(|| unreadable("idempotency record", "it is not there")),
-        }
+        let asked = (owner, Kind::Copies);
+        let known = self.remember_alone(asked, idempotency, now.get(), now).await?;
+        Ok(known.map_or(now, UnixMillis::new))
     }
 
     /// Stores new copies. One that is there already is left as it is.

@@ -4,8 +4,8 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use super::expression::{Item, Writes, n, s, values};
-use super::transact::Refusal;
+use super::expression::{Change, Item, Writes, n, s, values};
+use super::transact::{Changed, Refusal};
 use super::{Store, keys, unreadable};
 use crate::domain::failure::{Conflict, Failure};
 use crate::domain::ids::AccountId;
@@ -47,11 +47,10 @@ pub(super) fn remember(
     now: UnixMillis,
 ) -> Option<usize> {
     let (key, asked) = idempotency?;
-    let expiry = now.plus_seconds(IDEMPOTENCY_SECONDS).get() / 1000;
     let record = values([
         ("body", s(asked)),
         ("id", s(made.to_string())),
-        ("ttl", n(expiry)),
+        ("ttl", n(expiry(now))),
     ]);
     Some(writes.create(&keys::idempotency(owner, kind, key), record))
 }
@@ -73,6 +72,34 @@ pub(super) fn repeated<T: FromStr>(
 }
 
 impl Store {
+    /// Remembers what is made under the caller's key where no transaction makes it: a write of one item alone costs
+    /// half. What an earlier request made, if there was one.
+    ///
+    /// # Errors
+    /// `Conflict` when the key was used for another request; `Unavailable` when the table is.
+    pub(super) async fn remember_alone<T: FromStr>(
+        &self,
+        (owner, kind): (AccountId, Kind),
+        (key, asked): Idempotency<'_>,
+        made: impl Display,
+        now: UnixMillis,
+    ) -> Result<Option<T>, Failure> {
+        let record = Change {
+            key: keys::idempotency(owner, kind, key),
+            change: "SET #body = :body, #id = :id, #ttl = :ttl",
+            condition: "attribute_not_exists(pk)",
+            values: values([
+                (":body", s(asked)),
+                (":id", s(made.to_string())),
+                (":ttl", n(expiry(now))),
+            ]),
+        };
+        match self.change_one("remember", record).await? {
+            Changed::Yes(_) => Ok(None),
+            Changed::No(known) => recall(&known.unwrap_or_default(), asked).map(Some),
+        }
+    }
+
     /// What an earlier request with the key made, if there was one.
     ///
     /// # Errors
@@ -88,6 +115,11 @@ impl Store {
         let record = self.get(&keys::idempotency(owner, kind, key), true).await?;
         record.map(|record| recall(&record, asked)).transpose()
     }
+}
+
+/// When the table may forget a record. Unit: seconds since 1970.
+const fn expiry(now: UnixMillis) -> i64 {
+    now.plus_seconds(IDEMPOTENCY_SECONDS).get() / 1000
 }
 
 fn recall<T: FromStr>(record: &Item, asked: &str) -> Result<T, Failure> {
