@@ -169,7 +169,7 @@ impl World {
             self.apply(&before.id, &step);
             let lines = step.lines;
             self.subscriptions.change(&before.id, |subscription| {
-                subscription.pending_lines.extend(lines)
+                subscription.pending_lines.extend(lines);
             });
             return Ok(());
         }

@@ -15,9 +15,16 @@ pub struct Refusal {
     pub message: String,
     /// The parameter at fault.
     pub param: Option<String>,
-    /// Why the bank declined.
-    pub decline_code: Option<&'static str>,
-    /// The payment that failed.
+    /// What the bank declined.
+    pub declined: Option<Box<Declined>>,
+}
+
+/// A charge that the bank declined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declined {
+    /// Why.
+    pub decline_code: &'static str,
+    /// The payment that failed, if there is one.
     pub payment_intent: Option<String>,
 }
 
@@ -30,8 +37,7 @@ impl Refusal {
             code: None,
             message: message.into(),
             param: None,
-            decline_code: None,
-            payment_intent: None,
+            declined: None,
         }
     }
 
@@ -89,8 +95,10 @@ impl Refusal {
         Self {
             status: 402,
             kind: "card_error",
-            decline_code: Some(decline_code),
-            payment_intent,
+            declined: Some(Box::new(Declined {
+                decline_code,
+                payment_intent,
+            })),
             ..Self::coded(code, message)
         }
     }

@@ -184,7 +184,7 @@ impl World {
         let lines = vec![self.period_line(&id, period)?];
         let invoice = self.open_invoice(&id, Reason::Create, lines)?;
         self.subscriptions.change(&id, |subscription| {
-            subscription.latest_invoice = Some(invoice.clone())
+            subscription.latest_invoice = Some(invoice.clone());
         });
         let made = Arc::clone(self.subscription(&id)?);
         self.emit("customer.subscription.created", made);
@@ -211,7 +211,7 @@ impl World {
                 self.take_pending_lines(id);
                 let invoice = self.open_invoice(id, Reason::Update, lines)?;
                 self.subscriptions.change(id, |subscription| {
-                    subscription.latest_invoice = Some(invoice.clone())
+                    subscription.latest_invoice = Some(invoice.clone());
                 });
                 self.finalize(&invoice)?;
             }

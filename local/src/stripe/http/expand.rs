@@ -33,13 +33,13 @@ fn walk<'a>(world: &World, value: &mut Value, path: &[&'a str]) -> Result<(), &'
             .iter_mut()
             .try_for_each(|element| walk(world, element, rest));
     }
-    if *field == "payments" && value.get("object").is_some_and(|object| object == "invoice") {
-        if value.get("payments").is_none() {
-            let payments = payments_of(world, value);
-            if let (Some(invoice), Some(payments)) = (value.as_object_mut(), payments) {
-                invoice.insert("payments".to_owned(), payments);
-            }
-        }
+    let invoice = value.get("object").is_some_and(|object| object == "invoice");
+    if *field == "payments"
+        && invoice
+        && let Some(payments) = payments_of(world, value)
+        && let Some(fields) = value.as_object_mut()
+    {
+        fields.entry("payments").or_insert(payments);
     }
     match value.get_mut(*field) {
         None => Err(*field),

@@ -170,10 +170,8 @@ fn after(fault: Option<Kind>, end: End) -> End {
 
 fn say(state: &State, refusal: &Refusal) -> End {
     let world = &state.world;
-    let intent = refusal
-        .payment_intent
-        .as_ref()
-        .and_then(|id| world.intents().get(id));
+    let declined = refusal.declined.as_ref();
+    let intent = declined.and_then(|it| world.intents().get(it.payment_intent.as_deref()?));
     let intent = intent.map(|intent| json::intent(&world.account, intent));
     End::Answer {
         status: refusal.status,

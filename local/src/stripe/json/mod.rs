@@ -93,7 +93,8 @@ pub fn refusal(refusal: &Refusal, payment_intent: Option<Value>) -> Value {
     say("code", refusal.code.map(Into::into));
     say("message", Some(refusal.message.clone().into()));
     say("param", refusal.param.clone().map(Into::into));
-    say("decline_code", refusal.decline_code.map(Into::into));
+    let declined = refusal.declined.as_ref();
+    say("decline_code", declined.map(|it| it.decline_code.into()));
     say("payment_intent", payment_intent);
     json!({ "error": error })
 }
