@@ -15,6 +15,8 @@ const STACK: &str = "corrigeuse-test";
 const DEPLOY_SECONDS_MAX: &str = "240";
 /// SAM tells reasons in a narrow column.
 const REASON_LINES: usize = 10;
+/// A page lists a hundred resources.
+const PAGES_MAX: usize = 10;
 /// What SAM makes of `Events` and `EventInvokeConfig`.
 const MADE_BY_SAM: [&str; 5] = [
     "BillingEveryNight",
@@ -71,8 +73,8 @@ async fn the_template_deploys_to_the_emulator_with_every_route() {
     assert_eq!(routes(&endpoint).await, keys);
     assert_eq!(
         delivers(&endpoint).await,
-        [true],
-        "one queue, whose messages reach the worker"
+        [true, true],
+        "two queues, whose messages reach the worker and the billing function"
     );
     ministack.stop().await.unwrap();
 }
@@ -142,21 +144,28 @@ fn deploy(sam: &Path, folder: &Path, endpoint: &str) -> Option<String> {
 /// Logical names of the stack's resources.
 async fn created(endpoint: &str) -> BTreeSet<String> {
     let ask = format!("{endpoint}/?Action=ListStackResources&Version=2010-05-15&StackName={STACK}");
-    let xml = get(&ask, "cloudformation").await;
-    let value = |summary: &str, tag: &str| {
-        let rest = summary.split_once(&format!("<{tag}>")).map(|(_, rest)| rest);
+    let value = |text: &str, tag: &str| {
+        let rest = text.split_once(&format!("<{tag}>")).map(|(_, rest)| rest);
         rest.and_then(|rest| rest.split('<').next())
             .unwrap_or_default()
             .to_owned()
     };
-    xml.split("<member>")
-        .skip(1)
-        .map(|summary| {
+    let mut names = BTreeSet::new();
+    let mut next = String::new();
+    for _ in 0..PAGES_MAX {
+        let xml = get(&format!("{ask}{next}"), "cloudformation").await;
+        for summary in xml.split("<member>").skip(1) {
             let name = value(summary, "LogicalResourceId");
             assert_eq!(value(summary, "ResourceStatus"), "CREATE_COMPLETE", "{name}");
-            name
-        })
-        .collect()
+            names.insert(name);
+        }
+        let token = value(&xml, "NextToken");
+        if token.is_empty() {
+            break;
+        }
+        next = format!("&NextToken={token}");
+    }
+    names
 }
 
 /// What the API answers to: an API can stand and have no route.

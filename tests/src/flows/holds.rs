@@ -40,7 +40,10 @@ async fn nothing_starts_on_contested_money_or_on_a_renewal_that_nobody_confirmed
     let runs = format!("/api/assignments/{assignment}/runs");
     let now = UnixMillis::new(world.clock.now_millis());
     let current = subscription(now);
-    let frozen = Subscription { frozen: true, ..current.clone() };
+    let frozen = Subscription {
+        frozen: true,
+        ..current.clone()
+    };
     let overdue = Subscription {
         term_start: now.plus_seconds(-31 * 24 * 3_600),
         term_end: now.plus_seconds(-3_600),
