@@ -78,7 +78,7 @@ async fn class_of_thirty(house: &House, class: &str, samples: &[Sample]) -> anyh
 fn tokens(figures: &mut Figures, runs: &[(&str, Done, Vec<Sample>)]) -> anyhow::Result<()> {
     let (mut typed, mut scanned) = (Sum::default(), Sum::default());
     for (_, done, samples) in runs {
-        let warm_up = total(&done.run.warm).charged_tokens() as f64 / done.copies.len() as f64;
+        let warm_up = warm_up(done).charged_tokens() as f64 / done.copies.len() as f64;
         for copy in &done.copies {
             let (_, name) = copy.file_name.split_once('-').context("a copy without number")?;
             let sample = samples
@@ -143,13 +143,18 @@ impl Sum {
     }
 }
 
+fn warm_up(done: &Done) -> Usage {
+    let lines = done.run.spent.iter().filter(|line| line.phase == "warm-up");
+    lines.map(|line| line.usage).sum()
+}
+
 fn total(lines: &[Spent]) -> Usage {
     lines.iter().map(|line| line.usage).sum()
 }
 
 /// How much of the prefix the grading calls read from the cache, once it was written.
 fn cache(figures: &mut Figures, class: &str, done: &Done) -> anyhow::Result<()> {
-    let warm = total(&done.run.warm);
+    let warm = warm_up(done);
     let prefix = warm.cache_write_5m_tokens + warm.cache_write_1h_tokens + warm.cache_read_tokens;
     anyhow::ensure!(prefix > 0, "the warm-up wrote nothing to the cache: see the log");
     let grading = done

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::{AccountId, AssignmentId, CopyId, RunId};
+use super::money::Spent;
 use super::quota::{Period, seems_scanned};
 use super::time::UnixMillis;
 
@@ -105,6 +106,9 @@ pub struct Reservation {
     /// found after the run is resolved is in the ledger's lines alone. Unit: tokens.
     #[serde(default)]
     pub waste: u64,
+    /// What warming the cache cost, as one line; `used` holds its tokens.
+    #[serde(default)]
+    pub warm: Vec<Spent>,
     /// Copies in the run.
     pub total: u32,
     /// Copies not resolved.

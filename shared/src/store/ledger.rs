@@ -101,7 +101,7 @@ impl Store {
             reserved: reservation.amount,
             used: reservation.used,
         };
-        let spent = self.spent(address).await?;
+        let spent = self.spent(address, &reservation.warm).await?;
         let mut writes = Writes::new(&self.table);
         write_line(&mut writes, address, &operation, entry, now)?;
         // The line is written once, and with no copy open only the warm-up's charge still moves the reservation.

@@ -42,20 +42,15 @@ impl Store {
         writes.change(Change {
             key: keys::reservation(address),
             change: "SET #used = #used + :tokens, #left = #left - :tokens, #free = #free + :unused, \
-                     #waste = #waste + :waste",
+                     #waste = #waste + :waste, #warm = :warm",
             condition: "#state = :pending",
             values: values([
                 (":tokens", n(tokens)),
+                (":warm", attribute("warm-up", &[spent])?),
                 (":unused", n(PREFIX_RESERVE_TOKENS - tokens)),
                 (":waste", n(waste)),
                 (":pending", s(ReservationState::Pending.name())),
             ]),
-        });
-        writes.change(Change {
-            key: keys::run(address.assignment, address.run),
-            change: "SET #warm = :warm",
-            condition: "attribute_exists(pk)",
-            values: values([(":warm", attribute("warm-up", &[spent])?)]),
         });
         match self.commit("charge warm-up", writes).await? {
             Committed::Yes => Ok(Resolution::Done),

@@ -127,6 +127,7 @@ fn reservation(request: &Reserve<'_>, amount: u64) -> Result<Item, Failure> {
             left: amount,
             free: 0,
             waste: 0,
+            warm: Vec::new(),
             total,
             open: total,
             graded: 0,

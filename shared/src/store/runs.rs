@@ -33,9 +33,6 @@ pub struct RunRecord {
     /// Whether every copy of its manifest was claimed or given back.
     #[serde(default)]
     pub prepared: bool,
-    /// What warming the cache cost.
-    #[serde(default)]
-    pub warm: Vec<Spent>,
     /// When its reservation was resolved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<UnixMillis>,
@@ -51,7 +48,6 @@ impl RunRecord {
             prepare_epoch: 0,
             prepare_until: None,
             prepared: false,
-            warm: Vec::new(),
             finished_at: None,
             spent: Vec::new(),
         }
@@ -223,11 +219,8 @@ impl Store {
     }
 
     /// What a run spent: its warm-up and its copies' sums.
-    pub(super) async fn spent(&self, address: &Address) -> Result<AttributeValue, Failure> {
-        let mut sums = Vec::new();
-        if let Some(record) = self.run(address.assignment, address.run).await? {
-            add_spent(&mut sums, &record.warm);
-        }
+    pub(super) async fn spent(&self, address: &Address, warm: &[Spent]) -> Result<AttributeValue, Failure> {
+        let mut sums = warm.to_vec();
         for copy in self.run_copies(address).await? {
             if let Some(summary) = &copy.summary {
                 add_spent(&mut sums, &summary.spent);
