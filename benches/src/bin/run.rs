@@ -152,27 +152,27 @@ fn total(lines: &[Spent]) -> Usage {
     lines.iter().map(|line| line.usage).sum()
 }
 
-/// How much of the prefix the grading calls read from the cache, once it was written.
+/// How much of their prefixes the copies' calls found in the cache: what they did not find, they wrote.
 fn cache(figures: &mut Figures, class: &str, done: &Done) -> anyhow::Result<()> {
+    let copies = done.copies.iter().filter_map(|copy| copy.summary.as_ref());
+    let calls: Vec<Usage> = copies
+        .flat_map(|it| &it.spent)
+        .map(|line| line.usage)
+        .collect();
+    let all: Usage = calls.iter().copied().sum();
+    let written = all.cache_write_5m_tokens + all.cache_write_1h_tokens;
+    let prefixes = all.cache_read_tokens + written;
+    anyhow::ensure!(prefixes > 0, "no call has a prefix in the cache: see the log");
     let warm = warm_up(done);
-    let prefix = warm.cache_write_5m_tokens + warm.cache_write_1h_tokens + warm.cache_read_tokens;
-    anyhow::ensure!(prefix > 0, "the warm-up wrote nothing to the cache: see the log");
-    let grading = done
-        .copies
-        .iter()
-        .filter_map(|copy| copy.summary.as_ref())
-        .flat_map(|it| &it.spent);
-    let grading: Vec<&Spent> = grading.filter(|line| line.phase == "grading").collect();
-    let read: u64 = grading.iter().map(|line| line.usage.cache_read_tokens).sum();
-    let possible = prefix * grading.len() as u64;
     figures.figure(
-        &format!("prefix read from the cache, {class}, {} copies", grading.len()),
-        100.0 * read as f64 / possible as f64,
+        &format!("prefixes read from the cache, {class}, {} copies", done.copies.len()),
+        100.0 * all.cache_read_tokens as f64 / prefixes as f64,
         " %",
         Goal::AtLeast(95.0),
         &format!(
-            "a prefix of {prefix} tokens; without the warm-up the first {} calls at once would write it",
-            10
+            "{} steps of copies; the warm-up wrote {} tokens for them",
+            calls.len(),
+            warm.cache_write_5m_tokens + warm.cache_write_1h_tokens
         ),
     );
     Ok(())
