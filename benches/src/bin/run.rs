@@ -155,17 +155,17 @@ fn total(lines: &[Spent]) -> Usage {
 /// How much of their prefixes the copies' calls found in the cache: what they did not find, they wrote.
 fn cache(figures: &mut Figures, class: &str, done: &Done) -> anyhow::Result<()> {
     let copies = done.copies.iter().filter_map(|copy| copy.summary.as_ref());
-    let calls: Vec<Usage> = copies
-        .flat_map(|it| &it.spent)
-        .map(|line| line.usage)
-        .collect();
+    let calls: Vec<Usage> = copies.flat_map(|it| &it.spent).map(|line| line.usage).collect();
     let all: Usage = calls.iter().copied().sum();
     let written = all.cache_write_5m_tokens + all.cache_write_1h_tokens;
     let prefixes = all.cache_read_tokens + written;
     anyhow::ensure!(prefixes > 0, "no call has a prefix in the cache: see the log");
     let warm = warm_up(done);
     figures.figure(
-        &format!("prefixes read from the cache, {class}, {} copies", done.copies.len()),
+        &format!(
+            "prefixes read from the cache, {class}, {} copies",
+            done.copies.len()
+        ),
         100.0 * all.cache_read_tokens as f64 / prefixes as f64,
         " %",
         Goal::AtLeast(95.0),
