@@ -41,7 +41,9 @@ async fn heard(doors: &Doors, stripe: &Stripe, events: &[&Message]) -> Result<()
     let mut news = Vec::new();
     let mut of = None;
     for event in events {
+        // A message may come twice in one batch, and one write holds each event once.
         if let Message::Event { id, about, .. } = event
+            && !news.contains(id)
             && !doors.store.is_event_done(id).await?
         {
             news.push(id.clone());

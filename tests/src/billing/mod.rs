@@ -3,5 +3,6 @@
 mod accounts;
 mod checkout;
 mod delivery;
+mod histories;
 mod webhook;
 mod world;

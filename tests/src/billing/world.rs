@@ -109,6 +109,22 @@ impl World {
             .unwrap();
     }
 
+    /// The customer begins a checkout and tries to pay it, whatever comes of it.
+    pub(super) async fn try_to_buy(&self, price: &str, card: Card, number: u64) {
+        let order = Order {
+            account: self.account,
+            customer: &self.customer,
+            price,
+            language: Language::Fr,
+            success_url: "https://app.example/ok",
+            cancel_url: "https://app.example/no",
+            expires_at: self.now().plus_seconds(3_600),
+            key: &format!("try-{number}"),
+        };
+        let session = self.stripe.create_checkout(&order).await.unwrap();
+        let _refused = self.fake.with(|world| world.pay(&session.id, card).map(drop));
+    }
+
     pub(super) async fn buy(&self, tier: Tier, card: Card) {
         self.buy_as(&self.customer, tier, card).await;
     }
