@@ -101,7 +101,6 @@ fn announce(running: &Running) -> anyhow::Result<()> {
         "  Stripe      {}  (local: nothing is paid)",
         running.stripe().base_url()
     );
-    println!("  mail        {}/_ministack/ses/messages", running.endpoint());
     println!("  log         {}", running.log().display());
     println!("\nAs the demo teacher, for fifteen minutes (`scripts/local token` makes a new one):\n");
     println!(
