@@ -71,38 +71,27 @@ pub(crate) async fn checkout(doors: &Doors, account: AccountId, wish: Wish) -> R
     let stripe = doors.stripe().await?;
     let customer = customer(doors, &stripe, account).await?;
     for _ in 0..ROUNDS_MAX {
+        // Before the sync, so that what was paid by now is in its answer.
+        let known = doors.store.billing(account).await?.checkout;
+        let payable = match &known {
+            Some(known) => is_open(&stripe, &known.session).await?,
+            None => false,
+        };
         let billing = synced(doors, &stripe, account).await?;
         if billing.subscription.is_some() {
             return Err(Failure::Conflict(Conflict::Subscribed));
         }
-        let now = doors.now();
-        let open = billing
-            .checkout
-            .as_ref()
-            .filter(|it| it.expires_at > now.plus_seconds(CHECKOUT_SECONDS_MIN));
-        let begun = match open {
-            Some(open) if open.price == price => {
-                match stripe.checkout(&open.session).await?.status.as_deref() {
-                    Some("open") => Some(open.clone()),
-                    _ => None,
-                }
+        let long_enough = doors.now().plus_seconds(CHECKOUT_SECONDS_MIN);
+        match &known {
+            Some(known) if payable && known.price == price && known.expires_at > long_enough => {
+                return view(doors, account, &billing, known).await;
             }
-            Some(other) => {
-                // One that can still be paid must be closed before another is opened.
-                close(&stripe, &other.session).await?;
-                None
-            }
-            None => None,
-        };
-        if let Some(begun) = begun {
-            return view(doors, account, &billing, &begun).await;
+            // One that can be paid is closed before another is opened. Stripe refuses if it was just paid.
+            Some(known) if payable && !close(&stripe, &known.session).await? => continue,
+            Some(_) | None => {}
         }
-        let fresh = begin(doors, &stripe, account, &customer, &price, wish, &billing).await?;
-        if doors
-            .store
-            .put_checkout(account, billing.checkout.as_ref(), &fresh)
-            .await?
-        {
+        let fresh = begin(doors, &stripe, account, &customer, &price, wish, known.as_ref()).await?;
+        if doors.store.put_checkout(account, known.as_ref(), &fresh).await? {
             return view(doors, account, &billing, &fresh).await;
         }
         // Somebody else of this account was first: theirs is the one that can be paid.
@@ -135,10 +124,19 @@ async fn customer(doors: &Doors, stripe: &Stripe, account: AccountId) -> Result<
     doors.store.link_customer(account, &created).await
 }
 
-/// Closes a session. One that is paid or over already is left to the next sync.
-async fn close(stripe: &Stripe, session: &str) -> Result<(), Failure> {
+async fn is_open(stripe: &Stripe, session: &str) -> Result<bool, Failure> {
+    match stripe.checkout(session).await {
+        Ok(found) => Ok(found.status.as_deref() == Some("open")),
+        Err(Refusal::Missing) => Ok(false),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Closes a session. `false` when it was paid, or ended, meanwhile.
+async fn close(stripe: &Stripe, session: &str) -> Result<bool, Failure> {
     match stripe.expire_checkout(session).await {
-        Ok(_) | Err(Refusal::Refused { .. } | Refusal::Missing) => Ok(()),
+        Ok(_) => Ok(true),
+        Err(Refusal::Refused { .. } | Refusal::Missing) => Ok(false),
         Err(other) => Err(other.into()),
     }
 }
@@ -150,14 +148,11 @@ async fn begin(
     customer: &str,
     price: &str,
     wish: Wish,
-    billing: &Billing,
+    known: Option<&Checkout>,
 ) -> Result<Checkout, Failure> {
     let seconds = doors.now().get() / 1000;
     let expires_at = UnixMillis::new((seconds / HOUR_SECONDS + 2) * HOUR_SECONDS * 1000);
-    let after = billing
-        .checkout
-        .as_ref()
-        .map_or("first", |it| it.session.as_str());
+    let after = known.map_or("first", |it| it.session.as_str());
     let language = match wish.language {
         Language::Fr => "fr",
         Language::En => "en",

@@ -153,6 +153,22 @@ async fn two_clicks_are_one_checkout_and_another_tier_closes_the_first() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkout_that_ends_soon_is_closed_before_another_is_opened() {
+    let buyer = Buyer::new().await;
+    let first = buyer.begin("pro").await;
+    let ends = buyer.world.billing().await.checkout.unwrap().expires_at;
+    let left = (ends.get() - buyer.world.now().get()) / 1_000;
+    buyer.world.pass(left - 60);
+    let second = buyer.begin("pro").await;
+    assert_ne!(first, second);
+    let refused = buyer
+        .world
+        .fake
+        .with(|stripe| stripe.pay(&first, Card::Ok).is_err());
+    assert!(refused, "only one page can be paid");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upgrade_holds_at_once_and_a_downgrade_can_be_taken_back() {
     let buyer = Buyer::bought("essentiel").await;
     let (status, standing) = buyer.change("pro").await;
