@@ -95,7 +95,8 @@ async fn list_run_copies(
     Ok(Json(page))
 }
 
-/// Show a copy's published proposal: marks with evidence, flags, model, versions and cost. `pdf` names the file
+/// Show a copy's published proposal: marks with evidence, flags, model, versions and cost. `run` and `rubric_version`
+/// say where it came from: it stays until a later run has graded the copy again. `pdf` names the file
 /// that was graded, by digest and version; `pdf_changed` says whether another is in its place now.
 #[utoipa::path(get, path = "/api/assignments/{assignment}/copies/{copy}/result", tag = "status",
     params(("assignment" = String, Path), ("copy" = String, Path)),

@@ -60,8 +60,7 @@ pub(crate) async fn copies(
     let by_id: HashMap<CopyId, Copy> = found.into_iter().map(|copy| (copy.copy, copy)).collect();
     let view = |id: &CopyId| {
         let copy = by_id.get(id)?;
-        let ours = copy.run == Some(record.run.run);
-        Some(RunCopy::new(copy, ours, assignment.language))
+        Some(RunCopy::new(copy, record.run.run, assignment.language))
     };
     Ok(Page {
         items: ids.iter().filter_map(view).collect(),

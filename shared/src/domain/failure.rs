@@ -282,13 +282,13 @@ impl Conflict {
             ),
             Self::CopiesBusy(count) => Sentence::new(
                 format!(
-                    "{count} copie(s) sont déjà en cours de correction : attendez ou arrêtez cette correction."
+                    "{count} copie(s) sont dans une correction qui n'est pas finie : attendez-la, ou arrêtez-la."
                 ),
-                format!("{count} copies are being graded already: wait for that run, or stop it."),
+                format!("{count} copies are in a run that is not over: wait for it, or stop it."),
             ),
             Self::NothingToGrade => Sentence::new(
-                "Aucune copie à corriger : déposez des copies, ou relancez celles qui ont échoué.",
-                "No copy to grade: upload copies, or retry the failed ones.",
+                "Aucune copie à corriger : déposez des copies, relancez celles qui ont échoué, ou nommez celles à recorriger.",
+                "No copy to grade: upload copies, retry the failed ones, or name those to grade again.",
             ),
             Self::NoRubric => Sentence::new(
                 "Ce devoir n'a pas encore de barème : ajoutez-en un avant de corriger.",

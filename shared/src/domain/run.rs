@@ -43,6 +43,9 @@ pub struct Estimate {
     pub copy: CopyId,
     /// Its part of the reservation. Unit: tokens.
     pub tokens: u64,
+    /// Whether the run was asked to put another proposal in the place of the one that is published.
+    #[serde(default)]
+    pub again: bool,
 }
 
 impl Estimate {

@@ -45,7 +45,7 @@ pub use extend::Extended;
 pub use idempotency::Idempotency;
 pub use keys::OUTBOX_SHARDS;
 pub use letters::Due;
-pub use objects::{Found, Objects, copy_key, reply_key, result_key};
+pub use objects::{Found, Objects, copy_key, reply_key, result_key, result_run};
 pub use outbox::{Pending, PendingRun};
 pub use queue::Queue;
 pub use reserve::Reserve;

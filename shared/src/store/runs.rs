@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::expression::{Change, Item, n, values};
 use super::idempotency::{Idempotency, Kind};
 use super::keys;
+use super::objects::result_run;
 use super::pages::{Range, attribute, read};
 use super::transact::Changed;
 use super::{Store, unreadable};
@@ -67,14 +68,20 @@ pub enum Preparation {
     Gone,
 }
 
-/// 16 bytes of id and 4 of estimate for each copy: 500 copies are 10 kB, written once.
+/// 16 bytes of id and 4 of estimate for each copy: 500 copies are 10 kB, written once. Where some are graded again, a
+/// byte for each tells which.
 pub(super) fn manifest(copies: &[Estimate]) -> Item {
     let mut bytes = Vec::with_capacity(copies.len() * 20);
     for estimate in copies {
         bytes.extend_from_slice(&estimate.copy.bytes());
         bytes.extend_from_slice(&u32::try_from(estimate.tokens).unwrap_or(u32::MAX).to_be_bytes());
     }
-    values([("copies", AttributeValue::B(Blob::new(bytes)))])
+    let mut item = values([("copies", AttributeValue::B(Blob::new(bytes)))]);
+    if copies.iter().any(|estimate| estimate.again) {
+        let again: Vec<u8> = copies.iter().map(|estimate| estimate.again.into()).collect();
+        item.insert("again".to_owned(), AttributeValue::B(Blob::new(again)));
+    }
+    item
 }
 
 fn parse_manifest(item: &Item) -> Option<Vec<Estimate>> {
@@ -82,14 +89,18 @@ fn parse_manifest(item: &Item) -> Option<Vec<Estimate>> {
     if bytes.len() % 20 != 0 || bytes.len() / 20 > COPIES_MAX {
         return None;
     }
+    let again = item.get("again").and_then(|again| again.as_b().ok());
+    let again = again.map(Blob::as_ref).unwrap_or_default();
     bytes
         .chunks_exact(20)
-        .map(|record| {
+        .enumerate()
+        .map(|(place, record)| {
             let (id, tokens) = record.split_at(16);
             let tokens = u32::from_be_bytes(tokens.try_into().ok()?);
             Some(Estimate {
                 copy: crate::domain::ids::CopyId::from_bytes(id.try_into().ok()?),
                 tokens: u64::from(tokens),
+                again: again.get(place) == Some(&1),
             })
         })
         .collect()
@@ -222,7 +233,9 @@ impl Store {
     pub(super) async fn spent(&self, address: &Address, warm: &[Spent]) -> Result<AttributeValue, Failure> {
         let mut sums = warm.to_vec();
         for copy in self.run_copies(address).await? {
-            if let Some(summary) = &copy.summary {
+            // A copy that failed here may still show what an earlier run published.
+            let ours = copy.result.as_deref().and_then(result_run) == Some(address.run);
+            if let Some(summary) = copy.summary.as_ref().filter(|_| ours) {
                 add_spent(&mut sums, &summary.spent);
             }
         }
@@ -237,13 +250,19 @@ mod tests {
 
     #[test]
     fn a_manifest_is_read_as_it_was_written() {
-        let copies: Vec<Estimate> = (0..COPIES_MAX as u64)
-            .map(|i| Estimate {
+        let copies = |again: fn(u64) -> bool| -> Vec<Estimate> {
+            let estimate = |i| Estimate {
                 copy: CopyId::mint(UnixMillis::new(1_700_000_000_000)),
                 tokens: 5_000 + i,
-            })
-            .collect();
-        assert_eq!(parse_manifest(&manifest(&copies)), Some(copies));
+                again: again(i),
+            };
+            (0..COPIES_MAX as u64).map(estimate).collect()
+        };
+        for copies in [copies(|_| false), copies(|i| i % 3 == 1)] {
+            assert_eq!(parse_manifest(&manifest(&copies)), Some(copies));
+        }
+        let all_new = manifest(&copies(|_| false));
+        assert_eq!(all_new.len(), 1, "as manifests were written before copies could be graded again");
         assert_eq!(
             parse_manifest(&values([("copies", AttributeValue::B(Blob::new(vec![0; 19])))])),
             None

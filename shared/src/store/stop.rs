@@ -4,6 +4,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
 
+use super::claim;
 use super::Store;
 use super::entries::{Operation, write_line};
 use super::expression::{Change, Writes, n, s, values};
@@ -94,10 +95,11 @@ impl Store {
         writes.change(Change {
             key: keys::copy(address.assignment, estimate.copy),
             change: "SET #state = :failed, #failure = :failure, #run = :run, #epoch = :zero",
-            condition: "(#state = :new OR #state = :failed) AND (attribute_not_exists(#run) OR #run <> :run)",
+            condition: claim::condition(&estimate),
             values: values([
                 (":new", s(CopyState::New.name())),
                 (":failed", s(CopyState::Failed.name())),
+                (":graded", s(CopyState::Graded.name())),
                 (":failure", failure),
                 (":run", s(address.run.to_string())),
                 (":zero", n(0)),
@@ -209,10 +211,10 @@ impl Store {
                 // Its line is written once, so it is not resolved: with the same epoch, nobody else has it.
                 writes.change(Change {
                     key: keys::copy(address.assignment, copy.copy),
-                    change: "SET #state = :new REMOVE #lease_until, #holder, #phase",
+                    change: "SET #state = :before REMOVE #lease_until, #holder, #phase",
                     condition: "#run = :run AND #epoch = :epoch",
                     values: values([
-                        (":new", s(CopyState::New.name())),
+                        (":before", s(copy.state_given_back().name())),
                         (":run", s(address.run.to_string())),
                         (":epoch", n(copy.epoch)),
                     ]),

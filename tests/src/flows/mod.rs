@@ -15,6 +15,7 @@ mod near_limit;
 mod provider_faults;
 mod redelivery;
 mod refusals;
+mod regrade;
 mod replaced;
 mod scans;
 pub(crate) mod session;

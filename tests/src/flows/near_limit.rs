@@ -24,6 +24,7 @@ async fn a_copy_near_the_limit_waits_for_what_its_neighbour_leaves() {
     let estimates = [&copies[0], &copies[1]].map(|copy| Estimate {
         copy: copy.parse().unwrap(),
         tokens: ESTIMATE,
+        again: false,
     });
     let now = UnixMillis::new(world.clock.now_millis());
     let run = Run {

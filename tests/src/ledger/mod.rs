@@ -15,6 +15,7 @@ mod histories;
 mod periods;
 mod preparation;
 mod races;
+mod regrades;
 mod rules;
 mod slack;
 mod starting;
