@@ -195,12 +195,13 @@ impl RunCopy {
     pub fn new(copy: &Copy, run: RunId, language: Language) -> Self {
         let ours = copy.run == Some(run);
         let published = copy.result.as_deref().and_then(result_run) == Some(run);
-        let state = match copy.state {
-            _ if published => CopyState::Graded,
-            // Given back, with an earlier run's proposal.
-            CopyState::Graded => CopyState::New,
-            state if ours => state,
-            _ => CopyState::New,
+        let state = if published {
+            CopyState::Graded
+        } else if ours && copy.state != CopyState::Graded {
+            copy.state
+        } else {
+            // Not this run's; or given back, and graded by an earlier one.
+            CopyState::New
         };
         let summary = copy.summary.as_ref().filter(|_| published);
         Self {

@@ -262,7 +262,11 @@ mod tests {
             assert_eq!(parse_manifest(&manifest(&copies)), Some(copies));
         }
         let all_new = manifest(&copies(|_| false));
-        assert_eq!(all_new.len(), 1, "as manifests were written before copies could be graded again");
+        assert_eq!(
+            all_new.len(),
+            1,
+            "as manifests were written before copies could be graded again"
+        );
         assert_eq!(
             parse_manifest(&values([("copies", AttributeValue::B(Blob::new(vec![0; 19])))])),
             None

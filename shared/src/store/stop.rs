@@ -4,8 +4,8 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
 
-use super::claim;
 use super::Store;
+use super::claim;
 use super::entries::{Operation, write_line};
 use super::expression::{Change, Writes, n, s, values};
 use super::keys;

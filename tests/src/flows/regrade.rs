@@ -28,7 +28,10 @@ impl<'w> Graded<'w> {
         let teacher = world.teacher();
         let assignment = teacher.exam().await;
         let pdf = sample("histoire/bernard-ines.pdf");
-        let slot = teacher.slots(&assignment, &[("copie.pdf", pdf.clone())]).await.remove(0);
+        let slot = teacher
+            .slots(&assignment, &[("copie.pdf", pdf.clone())])
+            .await
+            .remove(0);
         assert_eq!(world.upload(&slot["upload"], pdf).await.0, 204);
         let (run, copy) = (teacher.start(&assignment).await, text(&slot, "copy"));
         world.work().await;
@@ -55,11 +58,15 @@ impl<'w> Graded<'w> {
         text(&self.teacher.post(&self.runs(), &body).await.ok(), "run")
     }
 
-    /// The copy in the assignment's list: its state, the run that had it last, the run of its result.
+    /// The copy in the assignment's list: its state, the run that had it last, its result's.
     async fn listed(&self) -> (String, String, String) {
         let path = format!("/api/assignments/{}/copies", self.assignment);
         let copy = self.teacher.get(&path).await.ok()["items"][0].clone();
-        (text(&copy, "state"), text(&copy, "run"), text(&copy, "result_run"))
+        (
+            text(&copy, "state"),
+            text(&copy, "run"),
+            text(&copy, "result_run"),
+        )
     }
 
     async fn stands(&self, state: &str, run: &str) {
@@ -84,12 +91,15 @@ impl<'w> Graded<'w> {
         let record = self.teacher.run(&self.assignment, run).await;
         assert_eq!(record["state"], "done", "{record}");
         let copies = &record["copies"];
-        assert_eq!((copies["graded"].as_u64(), copies["failed"].as_u64()), (Some(counts.0), Some(counts.1)));
+        assert_eq!(
+            (copies["graded"].as_u64(), copies["failed"].as_u64()),
+            (Some(counts.0), Some(counts.1))
+        );
         record
     }
 }
 
-/// The samples' barème, its first criterion worth nothing but for the moon.
+/// The samples' barème, in which only words about the moon earn points.
 fn another_rubric() -> Value {
     let mut rubric = sample_json("histoire/rubric.json");
     for question in rubric["questions"].as_array_mut().unwrap() {
@@ -121,17 +131,32 @@ async fn a_copy_named_in_a_run_is_graded_again_with_the_latest_bareme_and_charge
     let record = graded.is_done(&run, (1, 0)).await;
     assert_eq!(record["rubric_version"], 2);
     let result = teacher.result(assignment, &graded.copy).await;
-    assert_eq!((&result["run"], &result["rubric_version"]), (&json!(run), &json!(2)));
+    assert_eq!(
+        (&result["run"], &result["rubric_version"]),
+        (&json!(run), &json!(2))
+    );
     assert_ne!(result["mark"], graded.result["mark"]);
-    assert_eq!(graded.listed().await, ("graded".to_owned(), run.clone(), run.clone()));
+    assert_eq!(
+        graded.listed().await,
+        ("graded".to_owned(), run.clone(), run.clone())
+    );
     let before = graded.is_done(&graded.run, (1, 0)).await;
     let used = before["tokens"]["used"].as_u64().unwrap() + record["tokens"]["used"].as_u64().unwrap();
-    assert_eq!((before["tokens"]["used"].as_u64(), used), (Some(graded.used), world.billed_tokens()));
+    assert_eq!(
+        (before["tokens"]["used"].as_u64(), used),
+        (Some(graded.used), world.billed_tokens())
+    );
     world.assert_settled(used).await;
 
     // Each run shows what it published, for as long as that is shown at all.
-    let (old, new) = (teacher.copies(assignment, &graded.run).await, teacher.copies(assignment, &run).await);
-    assert_eq!((&old[0]["state"], &old[0]["later_run"]), (&json!("new"), &json!(run)));
+    let (old, new) = (
+        teacher.copies(assignment, &graded.run).await,
+        teacher.copies(assignment, &run).await,
+    );
+    assert_eq!(
+        (&old[0]["state"], &old[0]["later_run"]),
+        (&json!("new"), &json!(run))
+    );
     assert!(old[0].get("result").is_none(), "{}", old[0]);
     assert_eq!(new[0]["result"]["charged_tokens"], result["charged_tokens"]);
     // An earlier version is still there to be asked for.
@@ -201,11 +226,18 @@ async fn a_stop_leaves_the_proposal_and_returns_the_tokens() {
     world.deliver(&world.worker(), &prepare).await;
     let stop = format!("{}/{run}/stop", graded.runs());
     let stopped = graded.teacher.post(&stop, &json!({})).await.ok();
-    assert_eq!((&stopped["state"], &stopped["open"]), (&json!("stopped"), &json!(0)));
+    assert_eq!(
+        (&stopped["state"], &stopped["open"]),
+        (&json!("stopped"), &json!(0))
+    );
     world.work().await;
     graded.stands("graded", &run).await;
     let copies = graded.teacher.copies(&graded.assignment, &run).await;
-    assert_eq!(copies[0]["state"], "new", "this run has not graded it: {}", copies[0]);
+    assert_eq!(
+        copies[0]["state"], "new",
+        "this run has not graded it: {}",
+        copies[0]
+    );
     world.assert_settled(world.billed_tokens()).await;
 }
 
@@ -227,11 +259,21 @@ async fn a_failure_leaves_the_proposal_and_a_retry_takes_the_copy() {
         let lines = record["cost"].as_array().unwrap();
         lines.iter().filter(|line| line["phase"] == "grading").count()
     };
-    assert_eq!(of_copies(&record), 0, "what the first run spent is not this run's: {record}");
+    assert_eq!(
+        of_copies(&record),
+        0,
+        "what the first run spent is not this run's: {record}"
+    );
     let nothing = (409, "nothing-to-grade");
-    graded.teacher.post_refused(&graded.runs(), &json!({}), nothing).await;
+    graded
+        .teacher
+        .post_refused(&graded.runs(), &json!({}), nothing)
+        .await;
     let of_the_first = format!("{}/{}/retry", graded.runs(), graded.run);
-    graded.teacher.post_refused(&of_the_first, &json!({}), nothing).await;
+    graded
+        .teacher
+        .post_refused(&of_the_first, &json!({}), nothing)
+        .await;
 
     graded.replace_pdf("histoire/petit-noah.pdf").await;
     world.clock.advance_seconds(1);
@@ -240,7 +282,10 @@ async fn a_failure_leaves_the_proposal_and_a_retry_takes_the_copy() {
     world.work().await;
     graded.is_done(&retry, (1, 0)).await;
     let shown = graded.teacher.result(&graded.assignment, &graded.copy).await;
-    assert_eq!((&shown["run"], &shown["pdf_changed"]), (&json!(retry), &json!(false)));
+    assert_eq!(
+        (&shown["run"], &shown["pdf_changed"]),
+        (&json!(retry), &json!(false))
+    );
     world.assert_settled(world.billed_tokens()).await;
 }
 
@@ -251,7 +296,10 @@ async fn a_run_whose_time_is_over_leaves_the_proposal() {
     let run = graded.again().await;
     world.clock.advance_seconds(6 * 3600 + 1);
     world.sweep().await;
-    assert_eq!(graded.teacher.run(&graded.assignment, &run).await["state"], "expired");
+    assert_eq!(
+        graded.teacher.run(&graded.assignment, &run).await["state"],
+        "expired"
+    );
     graded.stands("failed", &run).await;
     world.assert_settled(graded.used).await;
 }

@@ -16,20 +16,57 @@ const HISTORIES: u32 = 24;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Start { from: usize, to: usize, tokens: u64, again: bool },
-    Claim { run: usize },
-    Lease { run: usize, copy: usize },
-    Settle { held: usize, tokens: u64 },
-    Void { held: usize },
-    Release { held: usize },
-    Extend { held: usize, more: u64, told: bool },
-    WarmUp { run: usize, epoch: u32, tokens: u64 },
-    Waste { held: usize },
-    Stop { run: usize },
-    Expire { run: usize },
-    Finish { run: usize },
-    Regrant { granted: u64 },
-    Wait { seconds: i64 },
+    Start {
+        from: usize,
+        to: usize,
+        tokens: u64,
+        again: bool,
+    },
+    Claim {
+        run: usize,
+    },
+    Lease {
+        run: usize,
+        copy: usize,
+    },
+    Settle {
+        held: usize,
+        tokens: u64,
+    },
+    Void {
+        held: usize,
+    },
+    Release {
+        held: usize,
+    },
+    Extend {
+        held: usize,
+        more: u64,
+        told: bool,
+    },
+    WarmUp {
+        run: usize,
+        epoch: u32,
+        tokens: u64,
+    },
+    Waste {
+        held: usize,
+    },
+    Stop {
+        run: usize,
+    },
+    Expire {
+        run: usize,
+    },
+    Finish {
+        run: usize,
+    },
+    Regrant {
+        granted: u64,
+    },
+    Wait {
+        seconds: i64,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -88,7 +125,7 @@ async fn live(steps: Vec<Step>) {
         world.check(&runs).await;
         let after = proposals(&world).await;
         if settles {
-            let lost = |(was, is): (&_, &_)| Option::is_some(was) && Option::is_none(is);
+            let lost = |(was, is): (&Option<String>, &Option<String>)| was.is_some() && is.is_none();
             assert!(!before.iter().zip(&after).any(lost), "a proposal is lost");
         } else {
             assert_eq!(before, after, "only a settlement publishes");
@@ -122,7 +159,12 @@ async fn take(
         place.min(len.saturating_sub(1))
     });
     match step {
-        Step::Start { from, to, tokens, again } if from < to => {
+        Step::Start {
+            from,
+            to,
+            tokens,
+            again,
+        } if from < to => {
             let run = world.run();
             let copies = estimates(&copies[from..to], tokens, again);
             world.reserve_for(&run, &copies, None).await.unwrap();

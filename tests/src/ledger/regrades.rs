@@ -37,7 +37,9 @@ impl World {
     /// A run that is to grade the copies again, accepted and no more.
     async fn asked_again(&self, copies: &[CopyId]) -> Run {
         let run = self.run();
-        let reserved = self.reserve_for(&run, &estimates(copies, 5_000, true), None).await;
+        let reserved = self
+            .reserve_for(&run, &estimates(copies, 5_000, true), None)
+            .await;
         assert_eq!(reserved.unwrap(), Reserved::Accepted(run.run));
         run
     }
@@ -88,7 +90,10 @@ async fn a_proposal_stays_while_its_copy_is_graded_again(emulator: Emulator) {
     let is_there = async |state| {
         let copy = world.copy(copies[0]).await;
         assert_eq!((copy.state, copy.run), (state, Some(second.run)));
-        assert_eq!((copy.result, copy.summary), (before.result.clone(), before.summary.clone()));
+        assert_eq!(
+            (copy.result, copy.summary),
+            (before.result.clone(), before.summary.clone())
+        );
     };
     is_there(CopyState::Queued).await;
     let copy = world.taken(&second, copies[0], "a").await;
@@ -112,7 +117,10 @@ async fn a_copy_graded_again_that_fails_keeps_its_proposal_and_shows_its_failure
     assert_eq!((ended.state, ended.failed), (ReservationState::Void, 1));
     let failed = world.copy(copies[0]).await;
     assert_eq!((failed.state, failed.run), (CopyState::Failed, Some(second.run)));
-    assert_eq!((shown(&failed), failed.failure.is_some()), (Some(first.run), true));
+    assert_eq!(
+        (shown(&failed), failed.failure.is_some()),
+        (Some(first.run), true)
+    );
     assert_eq!(world.counter().await.remaining, GRANTED - 1_000);
     // It is tried again only by a run that was asked to.
     let unasked = world.started(&copies, 5_000).await;
@@ -121,7 +129,10 @@ async fn a_copy_graded_again_that_fails_keeps_its_proposal_and_shows_its_failure
     let copy = world.taken(&third, copies[0], "c").await;
     assert_eq!(world.settle(&third, &copy, 2_000).await, Resolution::Done);
     let graded = world.copy(copies[0]).await;
-    assert_eq!((graded.state, shown(&graded)), (CopyState::Graded, Some(third.run)));
+    assert_eq!(
+        (graded.state, shown(&graded)),
+        (CopyState::Graded, Some(third.run))
+    );
     assert_eq!(graded.failure, None);
     world.check(&[first, second, unasked, third]).await;
 }
@@ -263,7 +274,11 @@ async fn a_runs_cost_is_that_of_its_own_proposals(emulator: Emulator) {
     let failing = world.taken(&second, copies[0], "b").await;
     world.fail(&second, &failing).await;
     grade(&second, copies[1], 3_000).await;
-    assert_eq!(cost(&second).await, 3_000, "the proposal of the first run is not its own");
+    assert_eq!(
+        cost(&second).await,
+        3_000,
+        "the proposal of the first run is not its own"
+    );
     assert_eq!(cost(&first).await, 2_000);
     world.check(&[first, second]).await;
 }

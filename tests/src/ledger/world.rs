@@ -378,7 +378,10 @@ pub(super) fn estimates(copies: &[CopyId], tokens: u64, again: bool) -> Vec<Esti
 pub(super) fn charge(copy: &Copy, tokens: u64) -> Charge {
     let run = copy.run.unwrap();
     Charge {
-        result: format!("results/{}/{}/{run}/{}.json", copy.assignment, copy.copy, copy.epoch),
+        result: format!(
+            "results/{}/{}/{run}/{}.json",
+            copy.assignment, copy.copy, copy.epoch
+        ),
         summary: ResultSummary {
             total: "12".to_owned(),
             total_on_20: "12".to_owned(),

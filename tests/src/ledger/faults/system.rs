@@ -7,9 +7,7 @@ use shared::domain::copy::{Copy, CopyState, Lease, Resolution};
 use shared::domain::failure::{CopyFailure, Failure};
 use shared::domain::ids::CopyId;
 use shared::domain::quota::Entry;
-use shared::domain::run::{
-    Address, Message, PREFIX_RESERVE_TOKENS, Reservation, ReservationState, Reserved,
-};
+use shared::domain::run::{Address, Message, PREFIX_RESERVE_TOKENS, Reservation, ReservationState, Reserved};
 use shared::store::{EntryLine, Extended, Preparation, Queue, Reserve};
 use sweeper::{Doors, sweep};
 
@@ -383,10 +381,16 @@ impl System {
             );
             used += charged;
         }
-        let before = self.before.as_ref().map_or(0, |_| BEFORE * self.copies.len() as u64);
+        let before = self
+            .before
+            .as_ref()
+            .map_or(0, |_| BEFORE * self.copies.len() as u64);
         assert_eq!(counter.used, before + used);
         let proposals = copies.iter().filter(|copy| copy.has_proposal()).count();
-        assert!(self.before.is_none() || proposals == self.copies.len(), "a proposal is lost");
+        assert!(
+            self.before.is_none() || proposals == self.copies.len(),
+            "a proposal is lost"
+        );
         let failed = lines
             .iter()
             .find(|line| line.operation.ends_with(&format!("#copy#{}", self.copies[1])));
