@@ -6,7 +6,7 @@ use local::demo::Demo;
 use local::supervisor::{self, Options, Running, SessionKey};
 use shared::clock::Clock;
 use shared::domain::ids::AccountId;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The demo teacher's account.
 const DEMO_TEACHER: &str = "019a0000-0000-7000-8000-000000000001";
@@ -25,8 +25,8 @@ fn main() -> ExitCode {
         .build()
         .map_err(Into::into)
         .and_then(|runtime| match command.as_str() {
-            "demo" => runtime.block_on(until_stopped(demo())),
-            "dev" => runtime.block_on(until_stopped(dev())),
+            "demo" => runtime.block_on(demo()),
+            "dev" => runtime.block_on(dev()),
             "token" => token(arguments.next().as_deref().unwrap_or(DEMO_TEACHER)),
             "smoke" => runtime
                 .block_on(local::smoke::live())
@@ -42,22 +42,46 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs `work`; on Ctrl-C or SIGTERM drops it, which ends what it started.
-async fn until_stopped(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        done = work => done,
-        _ = tokio::signal::ctrl_c() => Ok(()),
-        _ = terminate.recv() => Ok(()),
+/// Ctrl-C and SIGTERM. One listener from beginning to end: with two, the end of one would cut what the other began.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn told(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    /// Does `work`; `None` when told to stop meanwhile: `work` is dropped, which ends what it started.
+    async fn or<T>(&mut self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<Option<T>> {
+        tokio::select! {
+            done = work => done.map(Some),
+            () = self.told() => Ok(None),
+        }
     }
 }
 
 async fn demo() -> anyhow::Result<()> {
-    let mut running = supervisor::start(Options::usual(false)?).await?;
+    let mut stop = Stop::listen()?;
+    let starting = supervisor::start(Options::usual(false)?);
+    let Some(mut running) = stop.or(starting).await? else {
+        return Ok(());
+    };
     println!("ready in {:.1} s", running.took().as_secs_f64());
     let demo = local::demo::run(Demo::of(&running)?);
     let done = tokio::select! {
-        done = demo => done.map(drop),
+        done = stop.or(demo) => done.map(drop),
         failure = running.failure() => Err(failure),
     };
     running.stop().await?;
@@ -65,6 +89,7 @@ async fn demo() -> anyhow::Result<()> {
 }
 
 async fn dev() -> anyhow::Result<()> {
+    let mut stop = Stop::listen()?;
     let options = Options {
         report: |step| println!("  {step}"),
         ..Options::usual(true)?
@@ -73,13 +98,13 @@ async fn dev() -> anyhow::Result<()> {
         "starting (the log of every program: {})",
         options.folder.join("log/dev.log").display()
     );
-    let mut running = supervisor::start(options).await?;
+    let Some(mut running) = stop.or(supervisor::start(options)).await? else {
+        return Ok(());
+    };
     announce(&running)?;
-    let mut terminate = signal(SignalKind::terminate())?;
     let failure = tokio::select! {
         failure = running.failure() => Some(failure),
-        _ = tokio::signal::ctrl_c() => None,
-        _ = terminate.recv() => None,
+        () = stop.told() => None,
     };
     println!("\nstopping");
     running.stop().await?;

@@ -1,9 +1,10 @@
 //! What must be true before anything starts: the tools are there, the ports are free, nobody else runs on the
 //! same state. Each refusal says what to do.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -19,7 +20,11 @@ pub(super) struct Hold {
 
 /// Takes the folder of the state for ourselves.
 pub(super) fn hold(folder: &Path) -> anyhow::Result<Hold> {
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    // It will hold copies and, with a real model, its key.
+    let ours_alone = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    let ours_alone =
+        ours_alone.and_then(|()| std::fs::set_permissions(folder, Permissions::from_mode(0o700)));
+    ours_alone.with_context(|| format!("cannot make {}", folder.display()))?;
     let path = folder.join("lock");
     let lock = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     match lock.try_lock() {

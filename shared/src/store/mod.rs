@@ -7,7 +7,6 @@
 //! - Lists are pages with a cursor; loops over pages are bounded.
 
 mod assignments;
-mod billing_queue;
 mod claim;
 mod clients;
 mod copies;
@@ -37,7 +36,6 @@ mod transact;
 mod upload;
 
 pub use assignments::{Assignment, RubricRecord};
-pub use billing_queue::BillingQueue;
 pub use clients::Clients;
 pub use copies::COPIES_PER_ASSIGNMENT_MAX;
 pub use entries::{EntryLine, Operation};
@@ -47,7 +45,7 @@ pub use keys::OUTBOX_SHARDS;
 pub use letters::Due;
 pub use objects::{Found, Objects, copy_key, reply_key, result_key, result_run};
 pub use outbox::{Pending, PendingRun};
-pub use queue::Queue;
+pub use queue::{BillingQueue, Message, Queue};
 pub use reserve::Reserve;
 pub use runs::{Preparation, RunRecord};
 pub use secrets::Secrets;
@@ -84,7 +82,7 @@ fn failed<E>(operation: &str, error: &SdkError<E>) -> Failure
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
-    let text = format!("{operation}: {}", DisplayErrorContext(error));
+    let text = format!("{operation}: {}", said(error));
     let ours = matches!(
         error.code(),
         Some("ValidationException" | "AccessDeniedException" | "ResourceNotFoundException" | "NoSuchBucket")
@@ -93,6 +91,29 @@ where
         Failure::Internal(Internal::new(text))
     } else {
         Failure::Unavailable(Internal::new(text))
+    }
+}
+
+/// What an error may say in a log: a refusal its code, its sentence and its request's id. What came with it is left
+/// out: an item that a condition met has pupils' names in it.
+fn said<E>(error: &SdkError<E>) -> String
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    match error {
+        SdkError::ServiceError(refusal) => {
+            let meta = refusal.err().meta();
+            let part = |text: Option<&str>| text.unwrap_or("-").to_owned();
+            format!(
+                "{} {} (request {})",
+                part(meta.code()),
+                part(meta.message()),
+                part(meta.extra("aws_request_id"))
+            )
+        }
+        SdkError::ResponseError(_) => "an answer that cannot be read".to_owned(),
+        // Nothing came: these tell of the connection.
+        other => DisplayErrorContext(other).to_string(),
     }
 }
 

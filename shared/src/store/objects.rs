@@ -1,7 +1,7 @@
 //! The bucket: uploaded copies, paid replies, results.
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use std::collections::HashMap;
 
@@ -178,7 +178,7 @@ fn failed<E>(operation: &str, error: &SdkError<E>) -> Failure
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
-    let text = format!("{operation}: {}", DisplayErrorContext(error));
+    let text = format!("{operation}: {}", super::said(error));
     match error.code() {
         Some("NoSuchBucket" | "AccessDenied") => Failure::Internal(Internal::new(text)),
         _ => Failure::Unavailable(Internal::new(text)),

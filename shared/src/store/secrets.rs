@@ -1,7 +1,6 @@
 //! Secrets: read from Secrets Manager, kept in memory for a while, so that they rotate without a deploy.
 
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::DisplayErrorContext;
 use futures::future::BoxFuture;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -94,7 +93,7 @@ impl Secrets {
             (Err(error), None) => {
                 return Err(Failure::Unavailable(Internal::new(format!(
                     "GetSecretValue {name}: {}",
-                    DisplayErrorContext(&error)
+                    super::said(&error)
                 ))));
             }
         };

@@ -67,7 +67,7 @@ impl World {
             clock,
         };
         let account = AccountId::mint(UnixMillis::new(START_MILLIS));
-        let customer = stripe.create_customer(account, None).await.unwrap();
+        let customer = stripe.create_customer(account, "first").await.unwrap();
         doors.store.link_customer(account, &customer).await.unwrap();
         Self {
             fake,
