@@ -139,6 +139,7 @@ async fn reserve(
     match outcome {
         Reserved::Accepted(run) | Reserved::Repeated(run) => Ok(Some(run)),
         Reserved::Overtaken => Ok(None),
+        Reserved::Wasteful => Err(Failure::Conflict(Conflict::TooManyFailures)),
         Reserved::Refused(counter) => {
             let tokens: Vec<u64> = copies.iter().map(|estimate| estimate.tokens).collect();
             Err(Failure::QuotaExceeded(QuotaExceeded {

@@ -9,7 +9,7 @@ use shared::telemetry::{Metrics, Unit};
 
 use crate::ask::Trouble;
 use crate::meter::Bill;
-use crate::{Doors, Next, RETRY_SECONDS};
+use crate::{Doors, Next, RETRY_SECONDS, cause};
 
 /// A lease at its end.
 pub(crate) struct Ending<'a> {
@@ -48,11 +48,7 @@ impl Ending<'_> {
             Err(Trouble::Ours(_)) if last_lease => self.void(&CopyFailure::attempts_exhausted()).await,
             Err(Trouble::Later { seconds, .. }) => self.come_back(seconds).await,
             Err(Trouble::Ours(failure)) => {
-                let cause = match &failure {
-                    Failure::Internal(internal) | Failure::Unavailable(internal) => internal.for_log(),
-                    other => other.code(),
-                };
-                tracing::error!(cause, "a copy's step failed; it comes back");
+                tracing::error!(cause = cause(&failure), "a copy's step failed; it comes back");
                 self.come_back(RETRY_SECONDS).await
             }
         }
@@ -94,7 +90,8 @@ impl Ending<'_> {
 
     /// The answers that were used are kept for the next lease; only the others were in vain.
     async fn come_back(&self, seconds: i64) -> Result<Ended, Failure> {
-        if !self.doors.store.release(self.address, self.copy).await? {
+        let until = self.doors.now().plus_seconds(seconds);
+        if !self.doors.store.release(self.address, self.copy, until).await? {
             return Ok(self.overtaken().await);
         }
         Ok(Ended {

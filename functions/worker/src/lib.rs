@@ -31,6 +31,8 @@ pub use models::{KeyUnread, Models};
 const LATER_SECONDS_MAX: i64 = 900;
 /// How soon a message comes back after a failure of ours. Unit: seconds.
 const RETRY_SECONDS: i64 = 15;
+/// What failed comes back within this. Unit: seconds.
+const WAIT_SECONDS_MAX: i64 = 900;
 
 /// What the worker needs.
 #[derive(Debug, Clone)]
@@ -134,11 +136,24 @@ async fn one<M: Model>(doors: &Doors, model: &M, message: &SqsMessage) -> Next {
         }
     };
     done.unwrap_or_else(|failure| {
-        let cause = match &failure {
-            Failure::Internal(internal) | Failure::Unavailable(internal) => internal.for_log(),
-            other => other.code(),
-        };
+        let cause = cause(&failure);
         span.in_scope(|| tracing::error!(cause, "a step failed; its message comes back"));
         Next::Later(RETRY_SECONDS)
     })
+}
+
+/// A failure's cause, for the log.
+fn cause(failure: &Failure) -> &str {
+    match failure {
+        Failure::Internal(internal) | Failure::Unavailable(internal) => internal.for_log(),
+        other => other.code(),
+    }
+}
+
+/// How long what failed in its `epoch`th lease waits: 20 s, 1 min, 3 min, 9 min, 15 min. An outage of half an hour
+/// fails nothing.
+fn wait_seconds(epoch: u32) -> i64 {
+    const FIRST_SECONDS: i64 = 20;
+    let grown = FIRST_SECONDS.saturating_mul(3_i64.saturating_pow(epoch.saturating_sub(1)));
+    grown.min(WAIT_SECONDS_MAX)
 }

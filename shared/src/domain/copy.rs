@@ -99,7 +99,7 @@ pub struct Copy {
     /// How many times it was leased in its run: bounds the model calls, and fences a late worker.
     #[serde(default)]
     pub epoch: u32,
-    /// Until when its worker holds it.
+    /// Until when its worker holds it; of one that waits after a failure, until when nobody takes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_until: Option<UnixMillis>,
     /// Its part of the run's reservation. Unit: tokens.
@@ -142,7 +142,7 @@ pub const EPOCHS_MAX: u32 = 6;
 pub enum Lease {
     /// It is ours until `lease_until`; the copy carries the new epoch.
     Taken(Box<Copy>),
-    /// Another worker has it until then.
+    /// Another worker has it until then, or it waits until then.
     Busy(UnixMillis),
     /// It is resolved, or in another run: the message is stale.
     Gone,

@@ -109,6 +109,8 @@ pub enum Conflict {
     PaymentDue,
     /// The bank refused the card.
     PaymentDeclined,
+    /// Runs of this period failed after they were paid for, as much as the tier grants.
+    TooManyFailures,
 }
 
 /// A run that does not fit what is left.
@@ -197,6 +199,7 @@ impl Failure {
             Self::Conflict(Conflict::NothingToGrade) => "nothing-to-grade",
             Self::Conflict(Conflict::NoRubric) => "no-rubric",
             Self::Conflict(Conflict::AccountFrozen) => "account-frozen",
+            Self::Conflict(Conflict::TooManyFailures) => "too-many-failures",
             Self::Conflict(Conflict::RenewalUnknown) => "renewal-unknown",
             Self::Conflict(Conflict::Subscribed) => "already-subscribed",
             Self::Conflict(Conflict::NotSubscribed) => "not-subscribed",
@@ -313,6 +316,10 @@ impl Conflict {
             Self::PaymentDue => Sentence::new(
                 "Une facture attend son paiement : réglez-la (pay_page de GET /api/subscription/status), puis changez de formule.",
                 "An invoice waits for its payment: pay it (pay_page of GET /api/subscription/status), then change your tier.",
+            ),
+            Self::TooManyFailures => Sentence::new(
+                "Trop de copies ont échoué sans être débitées : plus rien ne part dans cette période. Écrivez-nous, nous regardons avec vous. Rien de ce qui est déposé ou corrigé n'est perdu.",
+                "Too many copies failed without being charged: nothing more is graded in this period. Write to us, we will look at it together. Nothing that is uploaded or graded is lost.",
             ),
             Self::PaymentDeclined => Sentence::new(
                 "La banque a refusé le paiement : rien n'a changé. Mettez une autre carte (portail de paiement), puis réessayez.",

@@ -49,7 +49,7 @@ impl Store {
         }
         let prepared = Change {
             key: keys::run(address.assignment, address.run),
-            change: "SET #prepared = :yes REMOVE #prepare_until",
+            change: "SET #prepared = :yes REMOVE #prepare_until, #prepare_holder",
             condition: "attribute_exists(pk)",
             values: values([(":yes", AttributeValue::Bool(true))]),
         };

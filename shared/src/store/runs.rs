@@ -178,52 +178,60 @@ impl Store {
         Ok(found)
     }
 
-    /// Takes the lease of a run's preparation.
+    /// Takes the lease of a run's preparation. `holder` names this attempt, so that a lease whose reply was lost is
+    /// recognised as ours and not waited for.
     ///
     /// # Errors
     /// `Unavailable` when the table is.
     pub async fn lease_preparation(
         &self,
         address: &Address,
+        holder: &str,
         now: UnixMillis,
         until: UnixMillis,
     ) -> Result<Preparation, Failure> {
         let lease = Change {
             key: keys::run(address.assignment, address.run),
-            change: "SET #prepare_epoch = #prepare_epoch + :one, #prepare_until = :until",
+            change: "SET #prepare_epoch = #prepare_epoch + :one, #prepare_until = :until, #prepare_holder = :holder",
             condition: "attribute_exists(pk) AND #prepared = :no AND #prepare_epoch < :max \
                         AND (attribute_not_exists(#prepare_until) OR #prepare_until < :now)",
             values: values([
                 (":one", n(1)),
                 (":until", n(until.get())),
+                (":holder", s(holder)),
                 (":now", n(now.get())),
                 (":no", AttributeValue::Bool(false)),
                 (":max", n(EPOCHS_MAX)),
             ]),
         };
-        let found = match self.change_one("lease preparation", lease).await? {
+        let item = match self.change_one("lease preparation", lease).await? {
             Changed::Yes(item) => return Ok(Preparation::Taken(Box::new(read("run", item)?))),
             Changed::No(None) => return Ok(Preparation::Gone),
-            Changed::No(Some(item)) => read::<RunRecord>("run", item)?,
+            Changed::No(Some(item)) => item,
         };
+        let held_by = item.get("prepare_holder").and_then(|value| value.as_s().ok());
+        let held_by_us = held_by.map(String::as_str) == Some(holder);
+        let found: RunRecord = read("run", item)?;
         Ok(match found.prepare_until {
             _ if found.prepared => Preparation::Gone,
+            _ if held_by_us => Preparation::Taken(Box::new(found)),
             Some(until) if until >= now => Preparation::Busy(until),
             _ => Preparation::Exhausted,
         })
     }
 
-    /// Gives the lease of a run's preparation back after a failure. `false` when another worker has it.
+    /// Gives the lease of a run's preparation back after a failure; nobody takes it before `until`. `false` when
+    /// another worker has it.
     ///
     /// # Errors
     /// `Unavailable` when the table is; the lease then ends by itself.
-    pub async fn release_preparation(&self, record: &RunRecord) -> Result<bool, Failure> {
+    pub async fn release_preparation(&self, record: &RunRecord, until: UnixMillis) -> Result<bool, Failure> {
         let run = &record.run;
         let release = Change {
             key: keys::run(run.assignment, run.run),
-            change: "REMOVE #prepare_until",
+            change: "SET #prepare_until = :until REMOVE #prepare_holder",
             condition: "#prepare_epoch = :epoch",
-            values: values([(":epoch", n(record.prepare_epoch))]),
+            values: values([(":until", n(until.get())), (":epoch", n(record.prepare_epoch))]),
         };
         let released = self.change_one("release preparation", release).await?;
         Ok(matches!(released, Changed::Yes(_)))

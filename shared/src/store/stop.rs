@@ -207,9 +207,15 @@ impl Store {
         for copy in chunk {
             let operation = Operation::Void(address.run, copy.id());
             write_line(&mut writes, address, &operation, NOTHING, now)?;
-            if let Unresolved::Claimed(copy) = copy {
+            match copy {
+                // What was not the run's may be by now: a copy that it claimed meanwhile is not let go.
+                Unresolved::Unclaimed(estimate) => drop(writes.check(
+                    &keys::copy(address.assignment, estimate.copy),
+                    "attribute_not_exists(#run) OR #run <> :run",
+                    values([(":run", s(address.run.to_string()))]),
+                )),
                 // Its line is written once, so it is not resolved: with the same epoch, nobody else has it.
-                writes.change(Change {
+                Unresolved::Claimed(copy) => drop(writes.change(Change {
                     key: keys::copy(address.assignment, copy.copy),
                     change: "SET #state = :before REMOVE #lease_until, #holder, #phase",
                     condition: "#run = :run AND #epoch = :epoch",
@@ -218,7 +224,7 @@ impl Store {
                         (":run", s(address.run.to_string())),
                         (":epoch", n(copy.epoch)),
                     ]),
-                });
+                })),
             }
         }
         let count = i128::try_from(chunk.len()).unwrap_or_default();

@@ -8,7 +8,7 @@ use shared::domain::ids::CopyId;
 use shared::domain::run::{Address, ReservationState};
 use shared::store::Extended;
 
-use super::world::{LEASE_SECONDS, World, estimates, warm_up};
+use super::world::{AT_ONCE, LEASE_SECONDS, World, estimates, warm_up};
 use crate::emulators::Emulator;
 
 const COPIES: usize = 4;
@@ -228,7 +228,7 @@ async fn take(
                         .await
                         .unwrap();
                 }
-                Step::Release { .. } => drop(store.release(&address, &copy).await.unwrap()),
+                Step::Release { .. } => drop(store.release(&address, &copy, AT_ONCE).await.unwrap()),
                 Step::Extend { more, told, .. } => {
                     let extended = world.extend(&address, &copy, copy.reserved_tokens + more).await;
                     // A reply that is lost leaves the worker with what it knew.

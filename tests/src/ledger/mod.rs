@@ -20,6 +20,7 @@ mod rules;
 mod slack;
 mod starting;
 mod sweep;
+mod waiting;
 mod world;
 
 /// One test a case and emulator: `on_both!(case_name)` runs `async fn case_name(emulator)` on each.

@@ -7,7 +7,7 @@ use shared::domain::run::{Address, ReservationState, Reserved, Run};
 use shared::store::result_run;
 
 use super::on_both;
-use super::world::{GRANTED, LEASE_SECONDS, World, charge, estimates, warm_up};
+use super::world::{AT_ONCE, GRANTED, LEASE_SECONDS, World, charge, estimates, warm_up};
 use crate::emulators::Emulator;
 
 on_both! {
@@ -98,7 +98,7 @@ async fn a_proposal_stays_while_its_copy_is_graded_again(emulator: Emulator) {
     is_there(CopyState::Queued).await;
     let copy = world.taken(&second, copies[0], "a").await;
     is_there(CopyState::Leased).await;
-    assert!(world.store.release(&second, &copy).await.unwrap());
+    assert!(world.store.release(&second, &copy, AT_ONCE).await.unwrap());
     is_there(CopyState::Queued).await;
     world.taken(&second, copies[0], "b").await;
     world.clock.advance_seconds(LEASE_SECONDS + 1);

@@ -22,6 +22,8 @@ use crate::emulators::Emulator;
 pub(super) const START_MILLIS: i64 = 1_763_596_800_000;
 pub(super) const GRANTED: u64 = 100_000;
 pub(super) const LEASE_SECONDS: i64 = 330;
+/// What is given back may be taken at once.
+pub(super) const AT_ONCE: UnixMillis = UnixMillis::new(0);
 const SUBSCRIPTION: &str = "sub_1";
 const RUN_SECONDS: i64 = 6 * 3600;
 

@@ -219,8 +219,10 @@ impl System {
 
     async fn prepare(&self, address: &Address) -> Result<Next, Failure> {
         let (store, now) = (&self.world.store, self.world.now());
+        self.attempts.set(self.attempts.get() + 1);
+        let holder = self.attempts.get().to_string();
         let epoch = match store
-            .lease_preparation(address, now, now.plus_seconds(LEASE_SECONDS))
+            .lease_preparation(address, &holder, now, now.plus_seconds(LEASE_SECONDS))
             .await?
         {
             Preparation::Taken(record) => record.prepare_epoch,
