@@ -25,7 +25,7 @@ use shared::store::{Objects, Queue, Store};
 use shared::telemetry::{Lines, Metrics};
 use tracing::Instrument;
 
-pub use models::{KeyUnread, Models};
+pub use models::Models;
 
 /// The longest that a message is sent back for. Unit: seconds.
 const LATER_SECONDS_MAX: i64 = 900;

@@ -48,7 +48,6 @@ async fn serve() -> Result<(), Error> {
     let key_secret = optional(variable::MODEL_KEY_SECRET);
     let models = Models::new(clients.secrets(clock), key_secret, settings);
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async {
-        models.ready().await?;
         Ok::<_, Error>(handle(&doors, &models, event.payload).await)
     }))
     .await
