@@ -3,6 +3,7 @@
 
 mod access;
 mod bad_input;
+mod correlation;
 mod death;
 mod events;
 mod holds;

@@ -29,6 +29,7 @@ pub(super) struct Teacher<'w> {
     who: Who,
     language: Option<&'static str>,
     key: Option<String>,
+    correlation: Option<&'static str>,
 }
 
 impl<'w> Teacher<'w> {
@@ -38,6 +39,7 @@ impl<'w> Teacher<'w> {
             who,
             language: None,
             key: None,
+            correlation: None,
         }
     }
 
@@ -52,6 +54,14 @@ impl<'w> Teacher<'w> {
     pub(super) fn keyed(&self, key: &str) -> Self {
         Self {
             key: Some(key.to_owned()),
+            ..self.clone()
+        }
+    }
+
+    /// The same caller, giving its requests this id.
+    pub(super) fn correlated(&self, correlation: &'static str) -> Self {
+        Self {
+            correlation: Some(correlation),
             ..self.clone()
         }
     }
@@ -82,6 +92,9 @@ impl<'w> Teacher<'w> {
         }
         if let Some(key) = &self.key {
             request = request.header("idempotency-key", key);
+        }
+        if let Some(correlation) = self.correlation {
+            request = request.header("x-correlation-id", correlation);
         }
         let request = request.body(Body::from(body)).unwrap();
         let response = self.world.door(method, path).oneshot(request).await.unwrap();
