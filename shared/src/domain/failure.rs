@@ -1,11 +1,15 @@
 //! Everything that can go wrong with a request, in one enum that knows no HTTP, and everything that can go
 //! wrong with one copy.
 
+mod malformed;
+
 use serde::{Deserialize, Serialize};
 
 use super::Language;
 use super::catalogue::Upgrade;
 use super::quota::Tier;
+
+pub use malformed::Malformed;
 
 /// A sentence in both languages: what is wrong, where, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,8 +137,8 @@ pub struct QuotaExceeded {
 /// A failure of one request. Each has a status and a stable type in `http::problem`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Failure {
-    /// The body is not what the route takes: not JSON, a wrong type, a missing field.
-    Malformed(String),
+    /// The request is not what the route takes: not JSON, a wrong type, a missing field.
+    Malformed(Malformed),
     /// A field breaks a rule; `path` names it.
     Invalid {
         /// Where, as `questions[2].points`.
@@ -212,12 +216,7 @@ impl Failure {
     #[must_use]
     pub fn sentence(&self) -> Sentence {
         match self {
-            Self::Malformed(what) => Sentence::new(
-                format!(
-                    "Le corps de la requête n'est pas celui attendu : {what}. Corrigez-le et renvoyez-le."
-                ),
-                format!("The body is not what this route takes: {what}. Correct it and send it again."),
-            ),
+            Self::Malformed(how) => how.sentence(),
             Self::Invalid { sentence, .. } => sentence.clone(),
             Self::BodyTooLarge(bytes_max) => Sentence::new(
                 format!("Le corps dépasse {bytes_max} octets : envoyez-en moins à la fois."),

@@ -32,6 +32,22 @@ pub(super) struct Teacher<'w> {
     correlation: Option<&'static str>,
 }
 
+/// Words of the libraries that read requests: what they say is English, and no sentence of ours.
+const NOT_OURS: [&str; 12] = [
+    "expected",
+    "unknown",
+    "missing",
+    "invalid",
+    "type",
+    "field",
+    "variant",
+    "column",
+    "trailing",
+    "EOF",
+    "parsing",
+    "deserialize",
+];
+
 impl<'w> Teacher<'w> {
     pub(super) fn new(world: &'w World, who: Who) -> Self {
         Self {
@@ -126,6 +142,10 @@ impl<'w> Teacher<'w> {
                 detail.as_str().unwrap().ends_with('.'),
                 "{method} {path}: {detail} is no sentence"
             );
+        }
+        let words = text(&french, "detail");
+        for word in words.split(|c: char| !c.is_alphanumeric()) {
+            assert!(!NOT_OURS.contains(&word), "{method} {path}: {word} in {words}");
         }
         french
     }
