@@ -178,9 +178,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Paging {
         let read = axum::extract::Query::<RawPaging>::from_request_parts(parts, state).await;
         let axum::extract::Query(raw) = read.map_err(|_| invalid_list().into_response())?;
         let cursor = raw.cursor.as_deref().map(Cursor::parse).transpose();
+        let limit = raw.limit.unwrap_or(LIMIT);
+        if !(1..=PAGE_MAX).contains(&limit) {
+            return Err(invalid_list().into_response());
+        }
         Ok(Self {
             cursor: cursor.map_err(IntoResponse::into_response)?,
-            limit: raw.limit.unwrap_or(LIMIT).clamp(1, PAGE_MAX),
+            limit,
         })
     }
 }
