@@ -12,6 +12,7 @@ mod key;
 mod killed;
 mod lists;
 mod measured;
+mod names;
 mod near_limit;
 mod provider_faults;
 mod redelivery;

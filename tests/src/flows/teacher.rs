@@ -200,11 +200,14 @@ impl<'w> Teacher<'w> {
 
     pub(super) async fn slots(&self, assignment: &str, files: &[(&str, Vec<u8>)]) -> Vec<Value> {
         let describe = |(name, pdf): &(&str, Vec<u8>)| json!({ "name": name, "size_bytes": pdf.len() });
-        let body = json!({ "files": files.iter().map(describe).collect::<Vec<_>>() });
-        let slots = self
-            .post(&format!("/api/assignments/{assignment}/copies"), &body)
+        self.slots_for(assignment, files.iter().map(describe).collect())
             .await
-            .ok();
+    }
+
+    /// Slots for files that are described as a browser does.
+    pub(super) async fn slots_for(&self, assignment: &str, files: Vec<Value>) -> Vec<Value> {
+        let path = format!("/api/assignments/{assignment}/copies");
+        let slots = self.post(&path, &json!({ "files": files })).await.ok();
         slots["slots"].as_array().unwrap().clone()
     }
 
