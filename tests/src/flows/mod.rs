@@ -7,6 +7,7 @@ mod correlation;
 mod death;
 mod events;
 mod holds;
+mod hostile;
 mod job;
 mod key;
 mod killed;
