@@ -378,12 +378,12 @@ impl CopyFailure {
             "quota-exceeded",
             Sentence::new(
                 format!(
-                    "Cette copie demande {needed_tokens} jetons, plus qu'il n'en reste : rien n'a été envoyé ni \
-                     débité. Changez de formule, puis relancez-la."
+                    "Cette copie demande {needed_tokens} jetons, plus qu'il n'en reste : elle n'est pas corrigée, \
+                     et rien n'est débité. Changez de formule, puis relancez-la."
                 ),
                 format!(
-                    "This copy needs {needed_tokens} tokens, more than are left: nothing was sent or charged. \
-                     Change tier, then retry it."
+                    "This copy needs {needed_tokens} tokens, more than are left: it is not graded, and nothing is \
+                     charged. Change tier, then retry it."
                 ),
             ),
         )
