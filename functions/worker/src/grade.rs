@@ -88,7 +88,7 @@ pub(crate) async fn grade<M: Model>(
             .outcome
             .measure(address, id)
             .value("CopyMilliseconds", Unit::Milliseconds, elapsed)
-            .value("CopyTokens", Unit::Count, bill.used)
+            .value("CopyTokens", Unit::Count, ended.used_tokens())
             .value("WasteTokens", Unit::Count, ended.waste_tokens),
     );
     Ok(ended.next)
