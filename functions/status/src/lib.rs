@@ -6,6 +6,7 @@ mod view;
 use axum::Json;
 use axum::extract::{FromRef, State};
 use shared::clock::Clock;
+use shared::domain::Language;
 use shared::domain::catalogue::Catalogue;
 use shared::domain::failure::Failure;
 use shared::domain::ids::{AssignmentId, CopyId, RunId};
@@ -89,9 +90,10 @@ async fn list_run_copies(
     caller: Caller,
     Path((assignment, run)): Path<(AssignmentId, RunId)>,
     paging: Paging,
+    language: Language,
 ) -> Result<Json<Page<RunCopy>>, Failure> {
-    let (assignment, record) = doors.store.owned_run(caller.account(), assignment, run).await?;
-    let page = progress::copies(&doors, &assignment, &record, &paging).await?;
+    let (_, record) = doors.store.owned_run(caller.account(), assignment, run).await?;
+    let page = progress::copies(&doors, &record, &paging, language).await?;
     Ok(Json(page))
 }
 

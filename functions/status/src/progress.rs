@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use shared::domain::Language;
 use shared::domain::copy::Copy;
 use shared::domain::failure::{Failure, Internal, Noun};
 use shared::domain::ids::{AccountId, CopyId};
@@ -40,12 +41,12 @@ pub(crate) async fn runs(
     })
 }
 
-/// A page of a run's copies, in the manifest's order.
+/// A page of a run's copies, in the manifest's order; failures are told in `language`.
 pub(crate) async fn copies(
     doors: &Doors,
-    assignment: &Assignment,
     record: &RunRecord,
     paging: &Paging,
+    language: Language,
 ) -> Result<Page<RunCopy>, Failure> {
     let from = paging.cursor.as_ref().map_or(Ok(0), Cursor::place)?;
     let manifest = doors.store.manifest(&record.run.address()).await?;
@@ -56,11 +57,11 @@ pub(crate) async fn copies(
         .map(|estimate| estimate.copy)
         .collect();
     let next = from.saturating_add(ids.len());
-    let found = doors.store.copies_by_id(assignment.assignment, &ids).await?;
+    let found = doors.store.copies_by_id(record.run.assignment, &ids).await?;
     let by_id: HashMap<CopyId, Copy> = found.into_iter().map(|copy| (copy.copy, copy)).collect();
     let view = |id: &CopyId| {
         let copy = by_id.get(id)?;
-        Some(RunCopy::new(copy, record.run.run, assignment.language))
+        Some(RunCopy::new(copy, record.run.run, language))
     };
     Ok(Page {
         items: ids.iter().filter_map(view).collect(),

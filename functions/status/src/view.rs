@@ -186,7 +186,7 @@ struct ResultView {
 struct FailureView {
     /// Stable, kebab-case.
     code: String,
-    /// What and what to do, in the assignment's language.
+    /// What and what to do, in the caller's language.
     detail: String,
 }
 

@@ -25,6 +25,18 @@ pub(crate) struct Ended {
     /// Paid in vain. Unit: tokens.
     pub(crate) waste_tokens: u64,
     pub(crate) outcome: Outcome,
+    bill: Bill,
+}
+
+impl Ended {
+    /// Used for the copy's marks. Told by the lease that settled it alone: what an earlier one paid, it found again.
+    /// Unit: tokens.
+    pub(crate) fn used_tokens(&self) -> u64 {
+        match self.outcome {
+            Outcome::Graded => self.bill.used,
+            Outcome::Failed(_) | Outcome::Open => 0,
+        }
+    }
 }
 
 /// What a lease made of its copy.
@@ -85,6 +97,7 @@ impl Ending<'_> {
             next: Next::Done,
             waste_tokens,
             outcome,
+            bill: self.bill,
         })
     }
 
@@ -98,6 +111,7 @@ impl Ending<'_> {
             next: Next::Later(seconds),
             waste_tokens: self.bill.waste,
             outcome: Outcome::Open,
+            bill: self.bill,
         })
     }
 
@@ -118,6 +132,7 @@ impl Ending<'_> {
             next: Next::Done,
             waste_tokens: paid,
             outcome: Outcome::Open,
+            bill: self.bill,
         }
     }
 }

@@ -88,7 +88,7 @@ pub(crate) async fn grade<M: Model>(
             .outcome
             .measure(address, id)
             .value("CopyMilliseconds", Unit::Milliseconds, elapsed)
-            .value("CopyTokens", Unit::Count, bill.used)
+            .value("CopyTokens", Unit::Count, ended.used_tokens())
             .value("WasteTokens", Unit::Count, ended.waste_tokens),
     );
     Ok(ended.next)
@@ -114,7 +114,8 @@ async fn work<M: Model>(asking: &mut Asking<'_, M>) -> Result<Box<Charge>, Troub
         .roster
         .iter()
         .map(String::as_str)
-        .chain(pupil.as_deref());
+        .chain(pupil.as_deref())
+        .chain(found.other_name.as_deref());
     let redaction = Redaction::new(
         code(asking.address, asking.copy.copy),
         people,
@@ -168,7 +169,6 @@ async fn publish<M: Model>(
     pupil: Option<String>,
 ) -> Result<Box<Charge>, Trouble> {
     let doors = asking.doors;
-    let pupil = pupil.or_else(|| asking.copy.pupil.clone());
     let provenance = Provenance {
         provider: doors.provider.as_str().to_owned(),
         model: doors.model.clone(),

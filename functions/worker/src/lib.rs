@@ -4,6 +4,7 @@
 //! of one message is that message's: the others of its batch are done.
 
 mod ask;
+mod choice;
 mod end;
 mod grade;
 mod meter;
@@ -18,14 +19,15 @@ use shared::domain::failure::{Failure, Internal};
 use shared::domain::money::Rates;
 use shared::domain::run::Message;
 use shared::domain::time::UnixMillis;
-use shared::llm::prices::{PriceError, PriceRow, Prices};
+use shared::llm::prices::Prices;
 use shared::llm::{Model, Provider};
 use shared::pdf::Reader;
 use shared::store::{Objects, Queue, Store};
 use shared::telemetry::{Lines, Metrics};
 use tracing::Instrument;
 
-pub use models::{KeyUnread, Models};
+pub use choice::Choice;
+pub use models::Models;
 
 /// The longest that a message is sent back for. Unit: seconds.
 const LATER_SECONDS_MAX: i64 = 900;
@@ -77,17 +79,10 @@ impl Doors {
         self.metrics.write(metrics.line(self.clock.now_millis()));
     }
 
-    /// The model's price row of today.
-    ///
-    /// # Errors
-    /// [`PriceError`] names the models that have a price.
-    pub fn rates_today(&self) -> Result<&PriceRow, PriceError> {
-        self.prices.row(self.provider.as_str(), &self.model, self.now())
-    }
-
     fn rates(&self, prompt_tokens: u64) -> Result<Rates, Failure> {
         let row = self
-            .rates_today()
+            .prices
+            .row(self.provider.as_str(), &self.model, self.now())
             .map_err(|error| Failure::Internal(Internal::new(error.to_string())))?;
         Ok(row.rates(prompt_tokens))
     }

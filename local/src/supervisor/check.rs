@@ -1,6 +1,7 @@
 //! What must be true before anything starts: the tools are there, the ports are free, nobody else runs on the
 //! same state. Each refusal says what to do.
 
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
@@ -8,6 +9,9 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use shared::clock::Clock;
+use shared::domain::time::UnixMillis;
+use shared::llm::prices::Prices;
 
 use super::settings::Ports;
 use crate::emulator::installed;
@@ -37,6 +41,26 @@ pub(super) fn hold(folder: &Path) -> anyhow::Result<Hold> {
             Err(error).with_context(|| format!("cannot lock {}", path.display()))
         }
     }
+}
+
+/// The model that the workers will be given, by `parameters` or else by the template's defaults, has a price today:
+/// a worker without one does not start, and its copies would wait unseen.
+pub(super) fn model(
+    parameters: &BTreeMap<&'static str, String>,
+    template: &serde_json::Value,
+) -> anyhow::Result<()> {
+    let default = |name: &str| template.pointer(&format!("/Parameters/{name}/Default"))?.as_str();
+    let parameter = |name: &str| {
+        let chosen = parameters.get(name).map(String::as_str);
+        chosen.or_else(|| default(name))
+    };
+    let overrides = parameter("PricesOverride").filter(|it| !it.is_empty());
+    let (provider, model) = (parameter("ModelProvider"), parameter("Model"));
+    let today = UnixMillis::new(Clock::system().now_millis());
+    Prices::load(overrides)?
+        .row(provider.unwrap_or_default(), model.unwrap_or_default(), today)
+        .context("MODEL names a model that cannot be paid for")?;
+    Ok(())
 }
 
 /// Every tool that the system is made of.
@@ -140,6 +164,32 @@ fn listening_inode(table: &str, port: u16) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_model_without_a_price_is_refused_with_those_that_have_one() {
+        let template = super::super::template::read(&crate::emulator::project_root().join("template.yaml"))
+            .await
+            .unwrap();
+        let check = |parameters: &[(&'static str, &str)]| {
+            let parameters = parameters
+                .iter()
+                .map(|(name, value)| (*name, (*value).to_owned()));
+            model(&parameters.collect(), &template).map_err(|error| format!("{error:#}"))
+        };
+        check(&[]).unwrap();
+        check(&[("ModelProvider", "local"), ("Model", "demo-pas-une-ia")]).unwrap();
+        let refusal = check(&[("Model", "claude-nobody")]).unwrap_err();
+        for said in [
+            "MODEL names",
+            "`claude-nobody`",
+            "anthropic/claude-sonnet-5-5",
+            "PRICES_OVERRIDE",
+        ] {
+            assert!(refusal.contains(said), "{refusal}");
+        }
+        let refusal = check(&[("PricesOverride", "[{}]")]).unwrap_err();
+        assert!(refusal.contains("PRICES_OVERRIDE is not a list"), "{refusal}");
+    }
 
     #[test]
     fn a_taken_port_is_named_with_what_holds_it_and_what_to_do() {

@@ -134,6 +134,9 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
 
     let stripe = stripe::start(&settings, &api).await?;
 
+    let parameters = parameters(&settings);
+    let template = project_root().join("template.yaml");
+    let priced = async { check::model(&parameters, &template::read(&template).await?) };
     // The emulator keeps its queues by their URLs, so what it keeps belongs to its port.
     let state = folder.join(format!("aws-{}", settings.ports.aws));
     // The compiler and the emulator do not wait for each other.
@@ -144,12 +147,12 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         report("the emulator of AWS answers");
         let endpoint = ministack.endpoint().to_owned();
         secrets::keep(&endpoint, &session_key, &settings.provider).await?;
-        let stack = deploy(&endpoint, &settings, workers).await?;
+        let stack = deploy(&endpoint, &template, &parameters, workers).await?;
         report("template.yaml is deployed to it");
         let environment = functions::environment(&endpoint).await?;
         anyhow::Ok((ministack, stack, environment))
     };
-    let ((), (ministack, stack, environment)) = tokio::try_join!(built, deployed)?;
+    let ((), (), (ministack, stack, environment)) = tokio::try_join!(priced, built, deployed)?;
 
     report("the functions are compiled");
     let functions =
@@ -195,12 +198,11 @@ async fn start_provider(settings: &Settings) -> anyhow::Result<provider::Provide
 /// Deploys `template.yaml`, unless the kept state already has exactly that.
 async fn deploy(
     endpoint: &str,
-    settings: &Settings,
+    path: &Path,
+    parameters: &BTreeMap<&'static str, String>,
     workers: usize,
 ) -> anyhow::Result<cloudformation::Stack> {
-    let path = project_root().join("template.yaml");
-    let parameters = parameters(settings);
-    let fingerprint = fingerprint(&path, &parameters, workers)?;
+    let fingerprint = fingerprint(path, parameters, workers)?;
     let cloudformation = CloudFormation::at(endpoint);
     if let Some(stack) = cloudformation.describe(STACK_NAME).await?
         && stack.is_healthy()
@@ -208,11 +210,11 @@ async fn deploy(
     {
         return Ok(stack);
     }
-    let template = template::for_emulator(template::read(&path).await?, workers)?.to_string();
+    let template = template::for_emulator(template::read(path).await?, workers)?.to_string();
     let deployment = Deployment {
         stack: STACK_NAME,
         template: &template,
-        parameters: &parameters,
+        parameters,
         tag: (FINGERPRINT, &fingerprint),
     };
     cloudformation.deploy(&deployment).await

@@ -1,11 +1,15 @@
 //! Everything that can go wrong with a request, in one enum that knows no HTTP, and everything that can go
 //! wrong with one copy.
 
+mod malformed;
+
 use serde::{Deserialize, Serialize};
 
 use super::Language;
 use super::catalogue::Upgrade;
 use super::quota::Tier;
+
+pub use malformed::Malformed;
 
 /// A sentence in both languages: what is wrong, where, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,8 +139,8 @@ pub struct QuotaExceeded {
 /// A failure of one request. Each has a status and a stable type in `http::problem`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Failure {
-    /// The body is not what the route takes: not JSON, a wrong type, a missing field.
-    Malformed(String),
+    /// The request is not what the route takes: not JSON, a wrong type, a missing field.
+    Malformed(Malformed),
     /// A field breaks a rule; `path` names it.
     Invalid {
         /// Where, as `questions[2].points`.
@@ -215,12 +219,7 @@ impl Failure {
     #[must_use]
     pub fn sentence(&self) -> Sentence {
         match self {
-            Self::Malformed(what) => Sentence::new(
-                format!(
-                    "Le corps de la requête n'est pas celui attendu : {what}. Corrigez-le et renvoyez-le."
-                ),
-                format!("The body is not what this route takes: {what}. Correct it and send it again."),
-            ),
+            Self::Malformed(how) => how.sentence(),
             Self::Invalid { sentence, .. } => sentence.clone(),
             Self::BodyTooLarge(bytes_max) => Sentence::new(
                 format!("Le corps dépasse {bytes_max} octets : envoyez-en moins à la fois."),
@@ -386,12 +385,12 @@ impl CopyFailure {
             "quota-exceeded",
             Sentence::new(
                 format!(
-                    "Cette copie demande {needed_tokens} jetons, plus qu'il n'en reste : rien n'a été envoyé ni \
-                     débité. Changez de formule, puis relancez-la."
+                    "Cette copie demande {needed_tokens} jetons, plus qu'il n'en reste : elle n'est pas corrigée, \
+                     et rien n'est débité. Changez de formule, puis relancez-la."
                 ),
                 format!(
-                    "This copy needs {needed_tokens} tokens, more than are left: nothing was sent or charged. \
-                     Change tier, then retry it."
+                    "This copy needs {needed_tokens} tokens, more than are left: it is not graded, and nothing is \
+                     charged. Change tier, then retry it."
                 ),
             ),
         )

@@ -11,10 +11,9 @@ use std::ops::Range;
 
 use super::code::CopyCode;
 use super::fold::{Folded, Word};
+use super::page::HEADER_LINES;
 use names::Names;
 
-/// Lines at the top of a page among which a header is looked for.
-const HEADER_LINES: usize = 8;
 /// A header's line is short; a longer one is prose. Unit: bytes.
 const HEADER_LINE_BYTES_MAX: usize = 160;
 

@@ -83,9 +83,18 @@ where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
     let text = format!("{operation}: {}", said(error));
+    // The last three are Secrets Manager's: a secret that is being deleted, or that its key does not open.
     let ours = matches!(
         error.code(),
-        Some("ValidationException" | "AccessDeniedException" | "ResourceNotFoundException" | "NoSuchBucket")
+        Some(
+            "ValidationException"
+                | "AccessDeniedException"
+                | "ResourceNotFoundException"
+                | "NoSuchBucket"
+                | "InvalidRequestException"
+                | "InvalidParameterException"
+                | "DecryptionFailure"
+        )
     );
     if ours {
         Failure::Internal(Internal::new(text))

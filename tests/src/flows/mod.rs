@@ -3,14 +3,17 @@
 
 mod access;
 mod bad_input;
+mod correlation;
 mod death;
 mod events;
 mod holds;
+mod hostile;
 mod job;
 mod key;
 mod killed;
 mod lists;
 mod measured;
+mod names;
 mod near_limit;
 mod provider_faults;
 mod redelivery;
