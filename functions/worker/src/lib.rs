@@ -4,6 +4,7 @@
 //! of one message is that message's: the others of its batch are done.
 
 mod ask;
+mod covers;
 mod end;
 mod grade;
 mod meter;
