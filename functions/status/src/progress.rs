@@ -9,14 +9,11 @@ use shared::domain::ids::{AccountId, CopyId};
 use shared::domain::page::{Cursor, Page, Paging};
 use shared::domain::quota::Counter;
 use shared::domain::standing::Standing;
-use shared::grading::result::CopyResult;
+use shared::grading::result::{CopyResult, RESULT_BYTES_MAX};
 use shared::store::{Assignment, RunRecord, copy_key};
 
 use crate::Doors;
 use crate::view::{ResultNow, RunCopy, RunView, UsageView};
-
-/// Bytes of a stored result, at most.
-const RESULT_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// A run with its money.
 pub(crate) async fn run(doors: &Doors, record: &RunRecord) -> Result<RunView, Failure> {

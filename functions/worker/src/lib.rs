@@ -5,6 +5,7 @@
 
 mod ask;
 mod choice;
+mod covers;
 mod end;
 mod grade;
 mod meter;

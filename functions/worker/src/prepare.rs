@@ -64,6 +64,21 @@ impl Brief {
         })
     }
 
+    /// All that the teacher wrote.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let Assignment {
+            title,
+            subject,
+            level,
+            statement,
+            ..
+        } = &self.assignment;
+        let rubric = serde_json::to_string(&self.rubric).unwrap_or_default();
+        let mut words = vec![title.clone(), subject.clone(), level.clone(), rubric];
+        words.extend(statement.clone());
+        words
+    }
+
     pub(crate) fn exam(&self) -> Exam<'_> {
         Exam {
             title: &self.assignment.title,
@@ -72,6 +87,7 @@ impl Brief {
             language: self.assignment.language,
             statement: self.assignment.statement.as_deref(),
             rubric: &self.rubric,
+            pupils: &self.assignment.roster,
         }
     }
 }
