@@ -14,7 +14,7 @@ use crate::emulators::Emulator;
 use crate::faulty::connections;
 
 /// Up to so many events, every order is lived; of more, as many orders as this has.
-const EVERY_ORDER_OF: usize = 4;
+const EVERY_ORDER_OF: usize = 5;
 const ORDERS: usize = 24;
 
 /// A piece of a customer's life.
@@ -30,18 +30,22 @@ pub(super) struct Scenario {
 
 macro_rules! scenarios {
     ($($name:ident: $before:expr, $then:expr => $tier:ident $tokens:literal;)*) => {
+        fn named(name: &str) -> Scenario {
+            match name {
+                $(stringify!($name) => Scenario { before: &$before, then: &$then, ends: ($tier, $tokens) },)*
+                other => panic!("no scenario is named {other}"),
+            }
+        }
         mod in_any_order {
-            use super::*;
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                super::in_any_order(Scenario { before: &$before, then: &$then, ends: ($tier, $tokens) }).await;
+                super::in_any_order(super::named(stringify!($name))).await;
             })*
         }
         mod killed_at_every_step {
-            use super::*;
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                kills::at_every_step(Scenario { before: &$before, then: &$then, ends: ($tier, $tokens) }).await;
+                super::kills::at_every_step(super::named(stringify!($name))).await;
             })*
         }
     };
