@@ -234,7 +234,7 @@ pub(crate) async fn change(doors: &Doors, account: AccountId, to: Tier) -> Resul
             take_back(&stripe, &seen).await?;
         }
         if to > subscription.tier {
-            upgrade(&stripe, &seen, &subscription, &price.id).await?;
+            upgrade(&stripe, &seen, &price.id).await?;
         }
         if to < subscription.tier {
             if seen.cancel_at.is_some() {
@@ -300,12 +300,7 @@ async fn at_stripe(
 }
 
 /// At once; the invoice for the difference must be paid, or the old price stays.
-async fn upgrade(
-    stripe: &Stripe,
-    seen: &wire::Subscription,
-    subscription: &Subscription,
-    price: &str,
-) -> Result<(), Failure> {
+async fn upgrade(stripe: &Stripe, seen: &wire::Subscription, price: &str) -> Result<(), Failure> {
     let item = seen
         .items
         .data

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
-use super::expression::{Change, Item, n, values};
+use super::expression::{Change, Item, n, s, values};
 use super::idempotency::{Idempotency, Kind};
 use super::keys;
 use super::objects::result_run;

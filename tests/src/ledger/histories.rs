@@ -14,8 +14,9 @@ use crate::emulators::Emulator;
 const COPIES: usize = 4;
 const HISTORIES: u32 = 24;
 
+/// One thing that is asked of the ledger.
 #[derive(Debug, Clone)]
-enum Step {
+pub(crate) enum Step {
     Start {
         from: usize,
         to: usize,
@@ -146,7 +147,8 @@ async fn proposals(world: &World) -> Vec<Option<String>> {
     copies.into_iter().map(|copy| copy.result).collect()
 }
 
-async fn take(
+/// Does `step`, for one of `runs` or of the copies `held`, as far as there is one.
+pub(crate) async fn take(
     world: &World,
     copies: &[CopyId],
     runs: &mut Vec<Address>,

@@ -11,7 +11,7 @@
 
 mod again;
 mod faults;
-mod histories;
+pub(crate) mod histories;
 mod periods;
 mod preparation;
 mod races;
@@ -21,7 +21,7 @@ mod slack;
 mod starting;
 mod sweep;
 mod waiting;
-mod world;
+pub(crate) mod world;
 
 /// One test a case and emulator: `on_both!(case_name)` runs `async fn case_name(emulator)` on each.
 macro_rules! on_both {

@@ -106,7 +106,8 @@ async fn a_message_of_an_old_run_takes_nothing_of_another_run(emulator: Emulator
     assert!(!store.set_phase(&old, &sleeper, "grading").await.unwrap());
     assert!(!store.release(&old, &sleeper, AT_ONCE).await.unwrap());
     assert_eq!(world.settle(&old, &sleeper, 100).await, Resolution::Fenced);
-    let failed = store.void(&old, &sleeper, &CopyFailure::file_missing(), 0, world.now());
+    let failure = CopyFailure::file_missing();
+    let failed = store.void(&old, &sleeper, &failure, 0, world.now());
     assert_eq!(failed.await.unwrap(), Resolution::Fenced);
     store.hand_back(&old, &sleeper, world.now()).await.unwrap();
     assert_eq!(world.copy(copies[0]).await, holder);

@@ -28,13 +28,13 @@ const SUBSCRIPTION: &str = "sub_1";
 const RUN_SECONDS: i64 = 6 * 3600;
 
 /// An account with an assignment.
-pub(super) struct World {
-    pub(super) store: Store,
-    pub(super) clock: Clock,
-    pub(super) account: AccountId,
-    pub(super) period: Period,
-    pub(super) assignment: AssignmentId,
-    pub(super) granted: u64,
+pub(crate) struct World {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) account: AccountId,
+    pub(crate) period: Period,
+    pub(crate) assignment: AssignmentId,
+    pub(crate) granted: u64,
 }
 
 impl World {
@@ -103,7 +103,7 @@ impl World {
         Ok(self.store.counter(self.account, &self.period).await?.unwrap())
     }
 
-    pub(super) async fn copies(&self, count: usize) -> Vec<CopyId> {
+    pub(crate) async fn copies(&self, count: usize) -> Vec<CopyId> {
         let now = self.now();
         let copies: Vec<Copy> = (0..count)
             .map(|place| Copy {
