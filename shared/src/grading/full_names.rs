@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::io;
 
 use serde_json::ser::Formatter;
 
@@ -119,7 +118,11 @@ impl FullNames {
 pub(super) struct HidingNames<'a>(pub(super) &'a FullNames);
 
 impl Formatter for HidingNames<'_> {
-    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, to: &mut W, fragment: &str) -> io::Result<()> {
+    fn write_string_fragment<W: ?Sized + std::io::Write>(
+        &mut self,
+        to: &mut W,
+        fragment: &str,
+    ) -> std::io::Result<()> {
         to.write_all(self.0.hide(fragment).as_bytes())
     }
 }

@@ -122,7 +122,7 @@ fn named(font: &Dict<'_>) -> [Option<char>; 256] {
     };
     if base.as_ref().is_some_and(latin) {
         // The three agree on these.
-        for (code, slot) in (0u8..).zip(&mut named) {
+        for (code, slot) in (0u8..=255).zip(&mut named) {
             *slot = Some(char::from(code)).filter(char::is_ascii_alphanumeric);
         }
     }

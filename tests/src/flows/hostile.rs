@@ -23,9 +23,12 @@ fn blank_pages(count: usize) -> Vec<u8> {
 }
 
 /// Four kilobytes that a page unpacks to a gigabyte: a run-length pair of 129s is 128 times 129, which are 64 pairs.
+/// The last bytes are, thrice packed, the mark at the end of the data: without it there would be none.
 fn bomb() -> Vec<u8> {
     let filters = "/Filter [/RunLengthDecode /RunLengthDecode /RunLengthDecode]";
-    pdf(&[129; 4_096], filters, &[])
+    let mut content = vec![129; 4_096];
+    content.extend([2, 0, 128, 128, 128]);
+    pdf(&content, filters, &[])
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -260,7 +260,8 @@ async fn requests_say_what_stripe_is_to_do() {
     );
     let keys = stub.header("idempotency-key");
     assert_eq!(keys[0], "order-1");
-    let another = keys[1..].iter().all(|key| key.len() == 36 && *key != keys[0]);
+    // The last one asks, and has none.
+    let another = keys[1..4].iter().all(|key| key.len() == 36 && *key != keys[0]);
     assert!(another, "{keys:?}");
 }
 

@@ -77,7 +77,7 @@ fn a_grading_prompt_reads_as_intended() {
 
 #[test]
 fn no_whole_name_of_the_class_leaves_in_what_all_copies_share() {
-    let criterion = json!({ "id": "Q1", "label": "Tom Martin : tiers-temps", "points": 1, "expected": "\"Léa\\nTom Martin" });
+    let criterion = json!({ "id": "Q1", "label": "Tom Martin : tiers-temps", "points": 1, "expected": "\"Léa\nTom Martin" });
     let rubric = Rubric::from_value(
         &json!({ "total": 1, "step": "0.5", "guidance": "Indulgence pour Martin Tom.",
         "questions": [{ "id": "Q", "title": "Léa Dupont", "points": 1, "criteria": [criterion] }] }),
