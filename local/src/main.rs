@@ -6,6 +6,7 @@ use local::demo::Demo;
 use local::supervisor::{self, Options, Running, SessionKey};
 use shared::clock::Clock;
 use shared::domain::ids::AccountId;
+use shared::http::ACCESS_SECONDS;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The demo teacher's account.
@@ -14,7 +15,8 @@ const DEMO_TEACHER: &str = "019a0000-0000-7000-8000-000000000001";
 const USAGE: &str = "usage: local demo|dev|token|smoke
   demo   grade the sample copies, print marks and costs
   dev    run the whole system until Ctrl-C
-  token  print a session token of the demo teacher, or of the account named, good for fifteen minutes
+  token  print a session token of the demo teacher, or of the account named, good for fifteen minutes; or,
+         after the account, `expired`: one that was good until a minute ago
   smoke  grade one tiny copy at the real provider: CORRIGEUSE_LIVE=1 ANTHROPIC_API_KEY=…";
 
 fn main() -> ExitCode {
@@ -27,7 +29,10 @@ fn main() -> ExitCode {
         .and_then(|runtime| match command.as_str() {
             "demo" => runtime.block_on(demo()),
             "dev" => runtime.block_on(dev()),
-            "token" => token(arguments.next().as_deref().unwrap_or(DEMO_TEACHER)),
+            "token" => token(
+                arguments.next().as_deref().unwrap_or(DEMO_TEACHER),
+                arguments.next().as_deref(),
+            ),
             "smoke" => runtime
                 .block_on(local::smoke::live())
                 .map(|smoke| println!("{smoke}")),
@@ -137,8 +142,13 @@ fn announce(running: &Running) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn token(account: &str) -> anyhow::Result<()> {
+fn token(account: &str, age: Option<&str>) -> anyhow::Result<()> {
     let key = SessionKey::kept_in(&local::emulator::project_root().join(".local"))?;
-    println!("{}", key.mint(account.parse::<AccountId>()?, &Clock::system())?);
+    let clock = match age {
+        None => Clock::system(),
+        Some("expired") => Clock::fixed(Clock::system().now_millis() - (ACCESS_SECONDS + 60) * 1000),
+        Some(_) => anyhow::bail!(USAGE),
+    };
+    println!("{}", key.mint(account.parse::<AccountId>()?, &clock)?);
     Ok(())
 }

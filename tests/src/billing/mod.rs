@@ -10,4 +10,4 @@ mod place;
 mod scenarios;
 mod storm;
 mod webhook;
-mod world;
+pub(crate) mod world;

@@ -28,7 +28,7 @@ use crate::emulators::Emulator;
 
 pub(super) const DAY: i64 = 86_400;
 pub(super) const START_MILLIS: i64 = 1_790_000_000_000;
-pub(super) const KEY: &str = "sk_test_local";
+pub(crate) const KEY: &str = "sk_test_local";
 
 pub(super) struct World {
     pub(super) fake: Arc<Fake>,
@@ -333,7 +333,7 @@ pub(super) async fn taken(config: &SdkConfig, url: &str) -> Vec<Message> {
 }
 
 /// Stripe sells what the catalogue says.
-pub(super) fn sold(catalogue: &Catalogue) -> Sold {
+pub(crate) fn sold(catalogue: &Catalogue) -> Sold {
     let paid = [Tier::Essentiel, Tier::Pro, Tier::Max];
     paid.into_iter().fold(Sold::default(), |sold, tier| {
         let price = |interval| catalogue.price(tier, interval).unwrap();
@@ -347,7 +347,7 @@ pub(super) fn sold(catalogue: &Catalogue) -> Sold {
     })
 }
 
-pub(super) async fn fifo(config: &SdkConfig, name: &str) -> String {
+pub(crate) async fn fifo(config: &SdkConfig, name: &str) -> String {
     let made = aws_sdk_sqs::Client::new(config)
         .create_queue()
         .queue_name(format!("{name}.fifo"))

@@ -24,6 +24,7 @@ mod scans;
 pub(crate) mod session;
 mod starting;
 mod teacher;
+mod till;
 mod upload;
 mod work;
 mod world;
