@@ -23,9 +23,13 @@ fn blank_pages(count: usize) -> Vec<u8> {
 }
 
 /// Four kilobytes that a page unpacks to a gigabyte: a run-length pair of 129s is 128 times 129, which are 64 pairs.
+/// After them come the ends of the three lists, each 128, of which the first two are still packed as "three bytes" and
+/// "one byte".
 fn bomb() -> Vec<u8> {
     let filters = "/Filter [/RunLengthDecode /RunLengthDecode /RunLengthDecode]";
-    pdf(&[129; 4_096], filters, &[])
+    let mut packed = vec![129; 4_096];
+    packed.extend([2, 0, 128, 128, 128]);
+    pdf(&packed, filters, &[])
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
