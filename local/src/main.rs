@@ -3,14 +3,11 @@
 use std::process::ExitCode;
 
 use local::demo::Demo;
-use local::supervisor::{self, Options, Running, SessionKey};
+use local::supervisor::{self, DEMO_TEACHER, Options, Running, SessionKey};
 use shared::clock::Clock;
 use shared::domain::ids::AccountId;
 use shared::http::ACCESS_SECONDS;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-
-/// The demo teacher's account.
-const DEMO_TEACHER: &str = "019a0000-0000-7000-8000-000000000001";
 
 const USAGE: &str = "usage: local demo|dev|token|smoke
   demo   grade the sample copies, print marks and costs
@@ -131,6 +128,7 @@ fn announce(running: &Running) -> anyhow::Result<()> {
         "  Stripe      {}  (local: nothing is paid)",
         running.stripe().base_url()
     );
+    println!("  formule     {}  (the demo teacher's)", running.web());
     println!("  log         {}", running.log().display());
     println!("\nAs the demo teacher, for fifteen minutes (`scripts/local token` makes a new one):\n");
     println!(

@@ -89,6 +89,7 @@ pub(super) fn ports(ports: Ports, with_provider: bool) -> anyhow::Result<()> {
         (ports.aws, "the AWS emulator", "LOCAL_AWS_PORT"),
         (ports.api, "the API", "LOCAL_API_PORT"),
         (ports.stripe, "the local Stripe", "LOCAL_STRIPE_PORT"),
+        (ports.web, "the page of the subscription", "LOCAL_WEB_PORT"),
     ];
     if with_provider {
         wanted.push((ports.provider, "the local model provider", "LOCAL_PROVIDER_PORT"));
@@ -206,6 +207,7 @@ mod tests {
                 api: port,
                 provider: 0,
                 stripe: 0,
+                web: 0,
             },
             false,
         )

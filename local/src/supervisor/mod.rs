@@ -18,6 +18,7 @@ mod secrets;
 mod settings;
 mod stripe;
 mod template;
+mod web;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -46,6 +47,9 @@ pub use settings::{Ports, Provider, Settings};
 
 /// The name of the stack, with which the names of its functions begin.
 pub const STACK_NAME: &str = "corrigeuse-local";
+
+/// The account of the demo teacher.
+pub const DEMO_TEACHER: &str = "019a0000-0000-7000-8000-000000000001";
 
 /// The local provider's model, as the price table names it.
 const DEMO_MODEL: &str = "demo-pas-une-ia";
@@ -95,6 +99,7 @@ pub struct Running {
     functions: Functions,
     local_provider: Option<provider::Provider>,
     stripe: Stripe,
+    _web: web::Web,
     ministack: Ministack,
     session_key: SessionKey,
     settings: Settings,
@@ -133,6 +138,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     };
 
     let stripe = stripe::start(&settings, &api).await?;
+    let web = web::start(settings.ports.web, &api, session_key.clone()).await?;
 
     let parameters = parameters(&settings);
     let template = project_root().join("template.yaml");
@@ -177,6 +183,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         functions,
         local_provider,
         stripe,
+        _web: web,
         ministack,
         session_key,
         settings,
@@ -237,6 +244,7 @@ fn parameters(settings: &Settings) -> BTreeMap<&'static str, String> {
             "StripeBaseUrl",
             format!("http://127.0.0.1:{}", settings.ports.stripe),
         ),
+        ("AppOrigin", format!("http://localhost:{}", settings.ports.web)),
     ]);
     if settings.provider == Provider::Local {
         // Records and costs say who answered: the demo grader, never a real model.
@@ -290,6 +298,11 @@ impl Running {
     /// The local Stripe.
     pub fn stripe(&self) -> &Stripe {
         &self.stripe
+    }
+
+    /// The page of the demo teacher's subscription.
+    pub fn web(&self) -> String {
+        format!("http://localhost:{}/subscription", self.settings.ports.web)
     }
 
     /// The name of the table.
