@@ -19,8 +19,10 @@ use serde_json::{Value, json};
 const PATIENCE: Duration = Duration::from_secs(20);
 const BODY_BYTES_MAX: u64 = 6 * 1024 * 1024;
 const DEADLINE_MILLIS: &str = "4102444800000";
-/// The secret that the stub keeps, whatever its name: Stripe's signing secret.
-pub const SECRET: &str = "whsec_bench";
+/// Stripe's signing secret, as the stub keeps it.
+pub const SIGNING_SECRET: &str = "whsec_bench";
+/// Any other secret: a key of Stripe's.
+const SECRET: &str = "sk_test_bench";
 
 /// An answer of a program.
 struct Answer {
@@ -155,7 +157,7 @@ fn converse(
             let _late = answers.send(answer);
             stream.write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")?;
         } else {
-            let answer = aws(&target).to_string();
+            let answer = aws(&target, &body).to_string();
             let head = format!(
                 "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\n\r\n",
                 answer.len()
@@ -167,11 +169,14 @@ fn converse(
 }
 
 /// What the stub answers to an operation (`x-amz-target`).
-fn aws(target: &str) -> Value {
+fn aws(target: &str, body: &[u8]) -> Value {
     match target {
-        "secretsmanager.GetSecretValue" => json!({
-            "ARN": "arn:aws:secretsmanager:eu-west-3:000000000000:secret:bench", "Name": "bench", "SecretString": SECRET,
-        }),
+        "secretsmanager.GetSecretValue" => {
+            let signing = String::from_utf8_lossy(body).contains("signing");
+            let secret = if signing { SIGNING_SECRET } else { SECRET };
+            json!({ "ARN": "arn:aws:secretsmanager:eu-west-3:000000000000:secret:bench", "Name": "bench",
+                    "SecretString": secret })
+        }
         "AmazonSQS.SendMessageBatch" => json!({
             "Successful": [{ "Id": "0", "MessageId": "0", "MD5OfMessageBody": "0" }], "Failed": [],
         }),

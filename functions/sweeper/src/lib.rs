@@ -5,7 +5,7 @@ mod audit;
 
 use std::iter::Sum;
 
-use futures::future::{join, join_all};
+use futures::future::join;
 use futures::stream::{self, StreamExt as _};
 use serde::Serialize;
 use shared::clock::Clock;
@@ -18,6 +18,9 @@ use shared::telemetry::{Metrics, Unit};
 
 /// A message younger than this is left to whoever wrote it. Unit: seconds.
 const OUTBOX_GRACE_SECONDS: i64 = 10;
+/// Partitions of the outbox looked at at once: each more is another connection that a cold start must open, and an
+/// empty partition answers in milliseconds.
+const SHARDS_AT_ONCE: usize = 2;
 /// Runs of one page, oldest first, and pages looked at in one sweep.
 const RUNS_MAX: i32 = 500;
 const PAGES_MAX: usize = 20;
@@ -109,7 +112,12 @@ fn counted(step: &str, done: Result<Swept, Failure>) -> Swept {
 pub async fn sweep(doors: &Doors) -> Swept {
     let now = UnixMillis::new(doors.clock.now_millis());
     let before = now.plus_seconds(-OUTBOX_GRACE_SECONDS);
-    let shards = join_all((0..OUTBOX_SHARDS).map(|shard| send_shard(doors, shard, before)));
+    let shards: Vec<_> = (0..OUTBOX_SHARDS)
+        .map(|shard| send_shard(doors, shard, before))
+        .collect();
+    let shards = stream::iter(shards)
+        .buffer_unordered(SHARDS_AT_ONCE)
+        .collect::<Vec<Swept>>();
     let (sent, advanced) = join(shards, advance_all(doors, now)).await;
     sent.into_iter().chain([advanced]).sum()
 }
