@@ -6,7 +6,7 @@
 //!
 //! An HTTP function gets a request without token, and refuses it. The worker and `billing` get a batch of no messages.
 //! The sweeper gets its schedule's event, and asks a DynamoDB on this machine that finds nothing: its time holds
-//! nine empty queries, three at a time. The webhook gets an event that is signed: its time holds the reading of the secret,
+//! five empty queries, three at a time. The webhook gets an event that is signed: its time holds the reading of the secret,
 //! the verification and the queue.
 
 use std::fs::Permissions;
