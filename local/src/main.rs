@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use local::demo::Demo;
+use local::mail;
 use local::supervisor::{self, Options, Running, SessionKey};
 use shared::clock::Clock;
 use shared::domain::ids::AccountId;
@@ -76,8 +77,13 @@ async fn dev() -> anyhow::Result<()> {
     let mut running = supervisor::start(options).await?;
     announce(&running)?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let endpoint = running.endpoint().to_owned();
+    let letters = mail::watch(&endpoint, |letter| {
+        println!("  a letter to {}: {}", letter.to.join(", "), letter.subject);
+    });
     let failure = tokio::select! {
         failure = running.failure() => Some(failure),
+        () = letters => None,
         _ = tokio::signal::ctrl_c() => None,
         _ = terminate.recv() => None,
     };
@@ -100,6 +106,10 @@ fn announce(running: &Running) -> anyhow::Result<()> {
     println!(
         "  Stripe      {}  (local: nothing is paid)",
         running.stripe().base_url()
+    );
+    println!(
+        "  mail        {}  (local: captured, not delivered)",
+        mail::address(running.endpoint())
     );
     println!("  log         {}", running.log().display());
     println!("\nAs the demo teacher, for fifteen minutes (`scripts/local token` makes a new one):\n");

@@ -69,7 +69,7 @@ pub(crate) async fn checkout(doors: &Doors, account: AccountId, wish: Wish) -> R
         .id
         .clone();
     let stripe = doors.stripe().await?;
-    let customer = customer(doors, &stripe, account).await?;
+    let customer = customer(doors, &stripe, account, wish.language).await?;
     for _ in 0..ROUNDS_MAX {
         // Before the sync, so that what was paid by now is in its answer.
         let known = doors.store.billing(account).await?.checkout;
@@ -116,11 +116,16 @@ async fn view(
 }
 
 /// The account's customer: created before anything is sold to it, so that two checkouts are one customer's.
-async fn customer(doors: &Doors, stripe: &Stripe, account: AccountId) -> Result<String, Failure> {
+async fn customer(
+    doors: &Doors,
+    stripe: &Stripe,
+    account: AccountId,
+    language: Language,
+) -> Result<String, Failure> {
     if let Some(customer) = doors.store.billing(account).await?.customer {
         return Ok(customer);
     }
-    let created = stripe.create_customer(account, None).await?;
+    let created = stripe.create_customer(account, language).await?;
     doors.store.link_customer(account, &created).await
 }
 

@@ -55,17 +55,21 @@ pub struct Order<'a> {
 }
 
 impl Stripe {
-    /// Creates the account's customer. Asked again within a day it is the same one; later, whoever links it to
-    /// the account first decides (`Store::link_customer`).
+    /// Creates the account's customer, who is written to in `language`; Checkout asks for the address. Asked again
+    /// within a day it is the same one; later, or in the other language, whoever links it to the account first
+    /// decides (`Store::link_customer`).
     ///
     /// # Errors
-    /// [`Refusal`]; `KeyReused` when the address changed since the first try.
-    pub async fn create_customer(&self, account: AccountId, email: Option<&str>) -> Result<String, Refusal> {
-        let mut create = CreateCustomer::new().metadata(of(account));
-        if let Some(email) = email {
-            create = create.email(email);
-        }
-        let key = format!("customer-{account}");
+    /// [`Refusal`].
+    pub async fn create_customer(&self, account: AccountId, language: Language) -> Result<String, Refusal> {
+        let locale = match language {
+            Language::Fr => "fr",
+            Language::En => "en",
+        };
+        let create = CreateCustomer::new()
+            .metadata(of(account))
+            .preferred_locales([locale.to_owned()]);
+        let key = format!("customer-{account}-{locale}");
         let customer: wire::Id = self.ask(create.build(), Some(&key)).await?;
         Ok(customer.id)
     }

@@ -4,5 +4,6 @@ mod accounts;
 mod checkout;
 mod delivery;
 mod histories;
+mod letters;
 mod webhook;
 mod world;

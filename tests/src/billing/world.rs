@@ -67,7 +67,7 @@ impl World {
             clock,
         };
         let account = AccountId::mint(UnixMillis::new(START_MILLIS));
-        let customer = stripe.create_customer(account, None).await.unwrap();
+        let customer = stripe.create_customer(account, Language::Fr).await.unwrap();
         doors.store.link_customer(account, &customer).await.unwrap();
         Self {
             fake,
@@ -216,7 +216,7 @@ impl World {
 
     /// Names of the letters that wait.
     pub(super) async fn letters(&self) -> Vec<String> {
-        let due = self.doors.store.due_letters(100).await.unwrap();
+        let due = self.doors.store.due_letters(self.now(), 100).await.unwrap();
         let name = |key: String| key.split('#').next().unwrap_or_default().to_owned();
         due.into_iter().map(|it| name(it.letter.key())).collect()
     }
