@@ -19,7 +19,7 @@ const NAME: &str = "La Corrigeuse";
 pub struct Mail {
     config: SdkConfig,
     // Most sweeps find no letter, and need no client.
-    client: OnceLock<Client>,
+    ses: OnceLock<Client>,
     from: String,
     reply_to: Option<String>,
 }
@@ -40,7 +40,7 @@ impl Mail {
     pub(super) fn new(config: SdkConfig, from: &str, reply_to: Option<String>) -> Self {
         Self {
             config,
-            client: OnceLock::new(),
+            ses: OnceLock::new(),
             from: format!("{NAME} <{from}>"),
             reply_to,
         }
@@ -48,7 +48,7 @@ impl Mail {
 
     /// Without the SDK's own retries: after a lost answer each would send the letter again.
     fn ses(&self) -> &Client {
-        self.client.get_or_init(|| {
+        self.ses.get_or_init(|| {
             let config = Builder::from(&self.config).retry_config(RetryConfig::disabled());
             Client::from_conf(config.build())
         })
