@@ -102,7 +102,7 @@ impl House {
             .http_client(meter.clone())
             .build();
         let others = sdk_config(ministack.endpoint()).await;
-        create_table(&dynamo).await?;
+        create_table(&dynamo, TABLE).await?;
         aws_sdk_s3::Client::from_conf(
             aws_sdk_s3::config::Builder::from(&others)
                 .force_path_style(true)
@@ -325,8 +325,11 @@ fn failed(failure: shared::domain::failure::Failure) -> anyhow::Error {
     anyhow::anyhow!("{failure:?}")
 }
 
-/// The table with the keys of `template.yaml`.
-async fn create_table(config: &SdkConfig) -> anyhow::Result<()> {
+/// Makes a table with the keys of `template.yaml`.
+///
+/// # Errors
+/// The emulator refuses.
+pub async fn create_table(config: &SdkConfig, name: &str) -> anyhow::Result<()> {
     let key = |name: &str, kind: KeyType| {
         KeySchemaElement::builder()
             .attribute_name(name)
@@ -355,7 +358,7 @@ async fn create_table(config: &SdkConfig) -> anyhow::Result<()> {
         .collect();
     aws_sdk_dynamodb::Client::new(config)
         .create_table()
-        .table_name(TABLE)
+        .table_name(name)
         .billing_mode(BillingMode::PayPerRequest)
         .set_attribute_definitions(Some(attributes?))
         .key_schema(key("pk", KeyType::Hash)?)

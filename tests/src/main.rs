@@ -30,4 +30,6 @@ mod template;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]
+mod watched;
+#[cfg(test)]
 mod wire;

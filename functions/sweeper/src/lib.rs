@@ -21,8 +21,9 @@ pub use letters::Post;
 
 /// A message younger than this is left to whoever wrote it. Unit: seconds.
 const OUTBOX_GRACE_SECONDS: i64 = 10;
-/// Runs looked at in one sweep, oldest first.
+/// Runs of one page, oldest first, and pages looked at in one sweep.
 const RUNS_MAX: i32 = 500;
+const PAGES_MAX: usize = 20;
 /// Runs looked at at once.
 const RUNS_AT_ONCE: usize = 8;
 /// A run starts within this, or its first message is sent again. Unit: seconds.
@@ -155,12 +156,31 @@ async fn send_shard(doors: &Doors, shard: u8, before: UnixMillis) -> Swept {
     steps.into_iter().sum()
 }
 
-/// Brings the pending runs nearer their end, then audits the ledgers that are due and those of runs that ended.
+/// Brings the pending runs nearer their end, page by page: long runs in front must not hide a dead worker behind
+/// them.
 async fn advance_all(doors: &Doors, now: UnixMillis) -> Swept {
-    let runs = match doors.store.pending_runs(RUNS_MAX).await {
-        Ok(runs) => runs,
-        Err(failure) => return counted("runs", Err(failure)),
-    };
+    let mut swept = Vec::new();
+    let mut last = None;
+    for _ in 0..PAGES_MAX {
+        let runs = match doors.store.pending_runs(last.as_ref(), RUNS_MAX).await {
+            Ok(runs) => runs,
+            Err(failure) => {
+                swept.push(counted("runs", Err(failure)));
+                break;
+            }
+        };
+        swept.push(advance_page(doors, &runs, now).await);
+        let full = i32::try_from(runs.len()).is_ok_and(|count| count >= RUNS_MAX);
+        last = runs.into_iter().next_back();
+        if !full {
+            break;
+        }
+    }
+    swept.into_iter().sum()
+}
+
+/// Brings some pending runs nearer their end, then audits the ledgers that are due and those of runs that ended.
+async fn advance_page(doors: &Doors, runs: &[PendingRun], now: UnixMillis) -> Swept {
     let steps = runs
         .iter()
         .map(async |run| (run, counted("run", advance(doors, run, now).await)));
@@ -225,9 +245,10 @@ async fn revive(doors: &Doors, address: &Address, now: UnixMillis) -> Result<u64
     }
     let age_minutes = now.unsigned().saturating_sub(record.run.created_at.unsigned()) / 60_000;
     let all = age_minutes > 0 && age_minutes % RESEND_MINUTES == 0;
+    let is_over = |copy: &Copy| copy.lease_until.is_none_or(|until| until < now);
     let waits = |copy: &Copy| match copy.state {
-        CopyState::Leased => copy.lease_until.is_some_and(|until| until < now),
-        CopyState::Queued => all,
+        CopyState::Leased => is_over(copy),
+        CopyState::Queued => all && is_over(copy),
         CopyState::New | CopyState::Graded | CopyState::Failed => false,
     };
     let copies = doors.store.run_copies(address).await?;

@@ -123,6 +123,10 @@ impl Stripe {
     /// # Errors
     /// [`Refusal`].
     pub async fn checkout(&self, id: &str) -> Result<wire::CheckoutSession, Refusal> {
+        // `cs_1/line_items` is another path, and no path at all lists all sessions.
+        if !id.starts_with("cs_") || id.contains('/') {
+            return Err(Refusal::Missing);
+        }
         self.ask(RetrieveCheckoutSession::new(id).build(), None).await
     }
 

@@ -9,46 +9,6 @@ use shared::domain::quota::Tier;
 
 use super::world::{DAY, World};
 
-/// I5.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn any_order_of_events_with_repetitions_and_losses_gives_the_same_account() {
-    let mut world = World::new().await;
-    world.buy(Tier::Essentiel, Card::DeclinedLater).await;
-    world.pass(32 * DAY);
-    let subscription = world.theirs().id.clone();
-    let customer = world.customer.clone();
-    world.fake.with(|stripe| {
-        stripe.set_card(&customer, Card::Ok).unwrap();
-        stripe.portal_pay(&subscription).map(drop).unwrap();
-    });
-    world
-        .stripe
-        .cancel_at_period_end(&subscription, true)
-        .await
-        .unwrap();
-    let hints = world.hints();
-    assert!(hints.len() > 8, "{hints:?}");
-    world.tell(&[world.sync(Cause::Asked)]).await;
-    let expected = world.billing().await.subscription;
-    assert!(expected.is_some());
-
-    // Strides that are prime to most counts: shuffled, with repetitions, and some left out.
-    for (stride, count) in [
-        (1, hints.len()),
-        (7, 12),
-        (11, 20),
-        (13, 30),
-        (hints.len() - 1, hints.len()),
-    ] {
-        let place = |nth: usize| nth * stride % hints.len();
-        let picked: Vec<Message> = (0..count).map(|nth| hints[place(nth)].clone()).collect();
-        for batch in picked.chunks(3) {
-            world.tell(batch).await;
-            assert_eq!(world.billing().await.subscription, expected);
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_is_looked_at_once_and_a_sync_whenever_it_is_asked() {
     let mut world = World::new().await;
@@ -198,7 +158,11 @@ async fn a_reply_that_is_lost_at_stripe_makes_nothing_twice() {
         .fake
         .inject([Fault::next(Kind::ReplyLost).at("/v1/customers").times(1)]);
     let account = shared::domain::ids::AccountId::mint(world.now());
-    let made = world.stripe.create_customer(account, Language::Fr).await.unwrap();
+    let made = world
+        .stripe
+        .create_customer(account, Language::Fr, "first")
+        .await
+        .unwrap();
     let customers = world.fake.with(|stripe| stripe.customers().iter().count());
     assert_eq!(customers, 2, "the world's and {made}");
     let price = world.doors.catalogue.price(Tier::Max, Interval::Year).unwrap();

@@ -1,151 +1,263 @@
-//! Random histories: whatever a customer does, and however the news of it comes, the account ends as Stripe has it,
-//! and its counters stay whole (I1, I2, I5).
+//! Random histories of one account: its customer, the bank and time do what they like at Stripe, the news comes late,
+//! twice, in any order or not at all, and runs reserve, charge and end all the while, also in the middle of a sync. After
+//! every step all ledgers of the account are whole (I1, I2, I7); in the end it is what Stripe says (I5).
+//!
+//! Every run of the tests lives some. `CORRIGEUSE_HISTORIES=10000 cargo test -p tests any_history_ends` lives more.
 
-use local::stripe::customer::Card;
-use local::stripe::refund::NewRefund;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::FutureExt as _;
+use futures::future::join_all;
 use local::stripe::seed::Seed;
-use shared::billing::truth;
 use shared::domain::billing::{Cause, Message};
-use shared::domain::catalogue::Interval;
-use shared::domain::quota::{Counter, Tier};
-use shared::domain::subscription::entitle;
+use shared::domain::copy::Copy;
+use shared::domain::ids::{AssignmentId, CopyId};
+use shared::domain::plan::Plan;
+use shared::domain::quota::Tier;
+use shared::domain::run::Address;
 
-use super::world::{DAY, World};
+use super::acts::Act;
+use super::place::{Books, Place};
+use super::world::World;
+use crate::emulators::Emulator;
+use crate::faulty::connections;
+use crate::ledger::histories::{Step, take};
+use crate::ledger::world::World as Ledger;
 
 /// Histories of one run of the tests; `CORRIGEUSE_HISTORIES` asks for more.
-const HISTORIES: u64 = 12;
-const STEPS: u64 = 14;
-const CARDS: [Card; 4] = [Card::Ok, Card::Declined, Card::DeclinedLater, Card::NeedsAction];
-const PAID: [Tier; 3] = [Tier::Essentiel, Tier::Pro, Tier::Max];
+const HISTORIES: u64 = 300;
+/// Lived side by side.
+const LANES: usize = 3;
+const STEPS: u64 = 6;
+const COPIES: usize = 2;
+/// More requests than a sync makes until it has written.
+const SYNC_REQUESTS: u64 = 9;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_history_ends_in_the_account_that_stripe_has() {
-    let asked = std::env::var("CORRIGEUSE_HISTORIES").ok();
-    let count = asked.and_then(|text| text.parse().ok()).unwrap_or(HISTORIES);
-    let first = std::env::var("CORRIGEUSE_FIRST_SEED").ok();
-    let first: u64 = first.and_then(|text| text.parse().ok()).unwrap_or(1);
-    for seed in first..first + count {
-        println!("replay with CORRIGEUSE_FIRST_SEED={seed} CORRIGEUSE_HISTORIES=1");
-        live(seed).await;
-    }
-}
-
-async fn live(seed: u64) {
-    let mut seed = Seed::new(seed);
-    let mut world = World::new().await;
-    let mut unheard: Vec<Message> = Vec::new();
-    for step in 0..STEPS {
-        act(&world, &mut seed, step).await;
-        unheard.extend(world.hints());
-        hear_some(&world, &mut seed, &mut unheard).await;
-        check_counters(&world).await;
-    }
-    // What was lost is found by the comparison.
-    world.tell(&[world.sync(Cause::Reconcile)]).await;
-    // A payment that was given back ends its subscription, which is news again.
-    world.tell(&[world.sync(Cause::Reconcile)]).await;
-    let theirs = truth(&world.stripe, &world.customer).await.unwrap();
-    let entitled = entitle(&theirs, &world.doors.catalogue).unwrap();
-    assert_eq!(world.billing().await.subscription, entitled.subscription);
-    check_counters(&world).await;
-}
-
-/// Something that a customer, a bank or time does. What Stripe refuses is refused.
-async fn act(world: &World, seed: &mut Seed, step: u64) {
-    let pick = |seed: &mut Seed, len: usize| usize::try_from(seed.below(len as u64)).unwrap();
-    let customer = world.customer.clone();
-    let newest = world
-        .fake
-        .with(|stripe| stripe.subscriptions().iter().next_back().map(|it| it.id.clone()));
-    let charge = world
-        .fake
-        .with(|stripe| stripe.charges().iter().next_back().map(|it| it.id.clone()));
-    match (seed.below(10), newest, charge) {
-        (0 | 1, None, _) | (0, _, _) => {
-            let tier = PAID[pick(seed, PAID.len())];
-            let card = CARDS[pick(seed, CARDS.len())];
-            let price = world
-                .doors
-                .catalogue
-                .price(tier, Interval::Month)
-                .unwrap()
-                .id
-                .clone();
-            world.try_to_buy(&price, card, step).await;
-        }
-        (1, Some(id), _) => {
-            let tier = PAID[pick(seed, PAID.len())];
-            let price = world
-                .doors
-                .catalogue
-                .price(tier, Interval::Month)
-                .unwrap()
-                .id
-                .clone();
-            let _refused = world
-                .fake
-                .with(|stripe| stripe.portal_change(&id, &price).map(drop));
-        }
-        (2, Some(id), _) => {
-            let cancel = seed.chance(50);
-            let _refused = world
-                .fake
-                .with(|stripe| stripe.portal_cancel(&id, cancel).map(drop));
-        }
-        (3, Some(id), _) => {
-            let _refused = world.fake.with(|stripe| stripe.portal_pay(&id).map(drop));
-        }
-        (4, _, Some(charge)) => {
-            let _refused = world.fake.with(|stripe| stripe.open_dispute(&charge).map(drop));
-        }
-        (5, _, Some(charge)) => {
-            let all = NewRefund {
-                charge: Some(charge),
-                ..NewRefund::default()
-            };
-            let _refused = world.fake.with(|stripe| stripe.refund(all).map(drop));
-        }
-        (6, _, _) => {
-            let card = CARDS[pick(seed, CARDS.len())];
-            let _refused = world
-                .fake
-                .with(|stripe| stripe.set_card(&customer, card).map(drop));
-        }
-        _ => world.pass(DAY * i64::try_from(1 + seed.below(20)).unwrap()),
-    }
-}
-
-/// Some of the news, in any order, some of it twice; some of it is never heard.
-async fn hear_some(world: &World, seed: &mut Seed, unheard: &mut Vec<Message>) {
-    let mut batch = Vec::new();
-    for _ in 0..seed.below(6) {
-        if unheard.is_empty() {
-            break;
-        }
-        let place = usize::try_from(seed.below(unheard.len() as u64)).unwrap();
-        let message = if seed.chance(30) {
-            unheard[place].clone()
-        } else {
-            unheard.swap_remove(place)
-        };
-        if !seed.chance(10) {
-            batch.push(message);
-        }
-    }
-    world.tell(&batch).await;
-}
-
-/// I1 and I2 for the counter of the present period.
-async fn check_counters(world: &World) {
-    let (store, account) = (&world.doors.store, world.account);
-    let plan = world.billing().await.plan(world.now());
-    let Some(counter) = store.counter(account, &plan.period).await.unwrap() else {
-        return;
-    };
-    assert!(counter.is_whole(), "{counter:?}");
-    let lines = store.entries(account, &plan.period, 1_000).await.unwrap();
-    assert_eq!(
-        Counter::fold(lines.into_iter().map(|line| line.entry)),
-        Some(counter)
+    let first = asked("CORRIGEUSE_FIRST_SEED").unwrap_or(1);
+    let end = first + asked("CORRIGEUSE_HISTORIES").unwrap_or(HISTORIES);
+    let seeds = Arc::new(AtomicU64::new(first));
+    let table = Emulator::Dynoxide.table().await;
+    let lanes = (0..LANES).map(|_| tokio::spawn(lane(Arc::clone(&seeds), end, table.clone())));
+    let failed: Vec<u64> = join_all(lanes)
+        .await
+        .into_iter()
+        .filter_map(Result::unwrap)
+        .collect();
+    assert!(
+        failed.is_empty(),
+        "CORRIGEUSE_FIRST_SEED={} CORRIGEUSE_HISTORIES=1 lives what failed again",
+        failed[0]
     );
+}
+
+fn asked(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+/// Lives histories one after the other until there are no more seeds; ends with the first that fails.
+async fn lane(seeds: Arc<AtomicU64>, end: u64, table: String) -> Option<u64> {
+    let place = Place::new(&connections(), &table).await;
+    loop {
+        let seed = seeds.fetch_add(1, Ordering::Relaxed);
+        if seed >= end {
+            return None;
+        }
+        let lived = std::panic::AssertUnwindSafe(live(&place, seed))
+            .catch_unwind()
+            .await;
+        if lived.is_err() {
+            return Some(seed);
+        }
+    }
+}
+
+async fn live(place: &Place, seed: u64) {
+    let mut life = Life::begin(place, seed).await;
+    for _ in 0..STEPS {
+        life.step().await;
+        life.books.check(place, &life.work.runs).await;
+    }
+    life.end().await;
+}
+
+/// An account that buys and grades.
+struct Life<'a> {
+    place: &'a Place,
+    seed: Seed,
+    world: World,
+    unheard: Vec<Message>,
+    work: Work,
+    books: Books,
+}
+
+/// Its runs.
+struct Work {
+    ledger: Ledger,
+    copies: Vec<CopyId>,
+    runs: Vec<Address>,
+    held: Vec<(Address, Copy)>,
+    steps: usize,
+}
+
+impl<'a> Life<'a> {
+    async fn begin(place: &'a Place, number: u64) -> Self {
+        let mut seed = Seed::new(number);
+        let world = World::at(place, number).await;
+        // The answer of its creation may have been lost: an event then says whose the customer is.
+        if !seed.chance(20) {
+            world.link().await;
+        }
+        Self {
+            work: Work::of(&world, place).await,
+            books: Books::of(world.account),
+            unheard: Vec::new(),
+            place,
+            seed,
+            world,
+        }
+    }
+
+    /// Something happens at Stripe, some of the news is heard, and runs go on: before, between two requests of the
+    /// sync, or after.
+    async fn step(&mut self) {
+        self.world.act(Act::any(&mut self.seed)).await;
+        self.unheard.extend(self.world.hints());
+        let news = self.some_news();
+        let requests = usize::try_from(self.seed.below(SYNC_REQUESTS)).unwrap();
+        let (place, world, seed) = (self.place, &self.world, &mut self.seed);
+        let listening = world.tell(&news);
+        // The same account is looked at by another door meanwhile, or its runs go on.
+        if seed.chance(15) {
+            let act = Act::any(seed);
+            let meanwhile = async {
+                world.act(act).await;
+                let asked = world.sync(Cause::Asked);
+                world.through(&place.ledger_store).tell(&[asked]).await;
+            };
+            place.billing.between(requests, listening, meanwhile).await;
+        } else {
+            let working = self.work.go_on(seed, world);
+            place.billing.between(requests, listening, working).await;
+        }
+    }
+
+    /// Some of the news, in any order, some of it twice; some of it is never heard.
+    fn some_news(&mut self) -> Vec<Message> {
+        let mut heard = Vec::new();
+        for _ in 0..self.seed.below(4) {
+            if self.unheard.is_empty() {
+                break;
+            }
+            let place = usize::try_from(self.seed.below(self.unheard.len() as u64)).unwrap();
+            let message = if self.seed.chance(30) {
+                self.unheard[place].clone()
+            } else {
+                self.unheard.swap_remove(place)
+            };
+            if !self.seed.chance(10) {
+                heard.push(message);
+            }
+        }
+        heard
+    }
+
+    /// What was lost is found by the comparison, and then the account is Stripe's.
+    async fn end(mut self) {
+        let world = &self.world;
+        world.reconcile().await;
+        let billing = world.billing().await;
+        assert_eq!(billing.subscription, world.entitled().await, "I5");
+        self.books.check_all(self.place, &self.work.runs).await;
+        let plan = billing.plan(world.now());
+        if plan.tier == Tier::Free {
+            return;
+        }
+        let store = &self.place.ledger_store;
+        let counter = store.counter(world.account, &plan.period).await.unwrap().unwrap();
+        let granted = plan.granted_tokens(&world.doors.catalogue);
+        assert_eq!(
+            counter.granted,
+            granted.max(counter.used + counter.reserved),
+            "I5"
+        );
+    }
+}
+
+impl Work {
+    async fn of(world: &World, place: &Place) -> Self {
+        let plan = Plan::free();
+        let ledger = Ledger {
+            store: place.ledger_store.clone(),
+            clock: world.doors.clock.clone(),
+            account: world.account,
+            granted: plan.granted_tokens(&world.doors.catalogue),
+            period: plan.period,
+            assignment: AssignmentId::mint(world.now()),
+        };
+        Self {
+            copies: ledger.copies(COPIES).await,
+            ledger,
+            runs: Vec::new(),
+            held: Vec::new(),
+            steps: 0,
+        }
+    }
+
+    /// A run is started, or those there are go on by a few operations.
+    async fn go_on(&mut self, seed: &mut Seed, world: &World) {
+        let run = usize::try_from(seed.below(3)).unwrap();
+        let held = usize::try_from(seed.below(3)).unwrap();
+        let copy = usize::try_from(seed.below(COPIES as u64)).unwrap();
+        let tokens = seed.below(60_000);
+        let again = seed.chance(30);
+        let steps: &[Step] = match seed.below(10) {
+            0..3 => &[
+                Step::Start {
+                    from: copy,
+                    to: COPIES,
+                    tokens,
+                    again,
+                },
+                Step::Claim { run: self.runs.len() },
+            ],
+            3 | 4 => &[
+                Step::Lease { run, copy },
+                Step::Settle {
+                    held: self.held.len(),
+                    tokens,
+                },
+            ],
+            5 => &[
+                Step::Lease { run, copy },
+                Step::Extend {
+                    held: self.held.len(),
+                    more: tokens,
+                    told: true,
+                },
+            ],
+            6 => &[Step::Settle { held, tokens }, Step::Finish { run }],
+            7 => &[Step::Void { held }, Step::Finish { run }],
+            8 => &[Step::Stop { run }, Step::Claim { run }],
+            _ => &[Step::Expire { run }],
+        };
+        for step in steps {
+            if matches!(step, Step::Start { .. }) && !self.may_start(world).await {
+                return;
+            }
+            let (runs, held) = (&mut self.runs, &mut self.held);
+            take(&self.ledger, &self.copies, runs, held, step.clone(), self.steps).await;
+            self.steps += 1;
+        }
+    }
+
+    /// As the door of runs does: the period that counts now, unless something holds the account.
+    async fn may_start(&mut self, world: &World) -> bool {
+        let plan = self.ledger.store.plan(world.account, world.now()).await.unwrap();
+        self.ledger.granted = plan.granted_tokens(&world.doors.catalogue);
+        self.ledger.period = plan.period;
+        plan.hold.is_none()
+    }
 }

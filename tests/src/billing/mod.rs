@@ -1,9 +1,14 @@
 //! From Stripe to an account: the production functions against the local Stripe and an emulated table.
 
 mod accounts;
+mod acts;
 mod checkout;
 mod delivery;
 mod histories;
+mod kills;
 mod letters;
+mod place;
+mod scenarios;
+mod storm;
 mod webhook;
-mod world;
+pub(crate) mod world;

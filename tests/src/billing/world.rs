@@ -12,24 +12,26 @@ use local::stripe::customer::Card;
 use local::stripe::subscription::Subscription as Theirs;
 use local::stripe::{Settings, Stripe as Fake};
 use serde_json::{Value, json};
-use shared::billing::{Connection, Order, Patience, Stripe, Told, told, wire};
+use shared::billing::{Connection, Order, Patience, Stripe, Told, told, truth, wire};
 use shared::clock::Clock;
 use shared::domain::Language;
 use shared::domain::billing::{Cause, Message, Whose};
 use shared::domain::catalogue::{Catalogue, Interval};
 use shared::domain::ids::AccountId;
 use shared::domain::quota::Tier;
+use shared::domain::subscription::{Subscription, Truth, entitle};
 use shared::domain::time::UnixMillis;
-use shared::store::{Billing, Clients};
+use shared::store::{Billing, Clients, Store};
 
+use super::place::Place;
 use crate::emulators::Emulator;
 
 pub(super) const DAY: i64 = 86_400;
-const START_MILLIS: i64 = 1_790_000_000_000;
-pub(super) const KEY: &str = "sk_test_local";
+pub(super) const START_MILLIS: i64 = 1_790_000_000_000;
+pub(crate) const KEY: &str = "sk_test_local";
 
 pub(super) struct World {
-    pub(super) fake: Fake,
+    pub(super) fake: Arc<Fake>,
     pub(super) stripe: Stripe,
     pub(super) doors: Doors,
     pub(super) account: AccountId,
@@ -67,16 +69,67 @@ impl World {
             clock,
         };
         let account = AccountId::mint(UnixMillis::new(START_MILLIS));
-        let customer = stripe.create_customer(account, Language::Fr).await.unwrap();
+        let customer = stripe
+            .create_customer(account, Language::Fr, "first")
+            .await
+            .unwrap();
         doors.store.link_customer(account, &customer).await.unwrap();
         Self {
-            fake,
+            fake: Arc::new(fake),
             stripe,
             doors,
             account,
             customer,
             config,
             heard: 0,
+        }
+    }
+
+    /// The same at a place that others have lived at and will: the Stripe there forgets them. Without a queue.
+    pub(super) async fn at(place: &Place, seed: u64) -> Self {
+        place.fake.reset(seed);
+        let account = AccountId::mint(UnixMillis::new(START_MILLIS));
+        Self {
+            fake: Arc::clone(&place.fake),
+            stripe: place.stripe.clone(),
+            doors: Doors {
+                store: place.billing_store.clone(),
+                queue: place.queue.clone(),
+                connection: place.connection.clone(),
+                secrets: place.secrets.clone(),
+                key_secret: "unused".to_owned(),
+                catalogue: Catalogue::default(),
+                clock: Clock::fixed(START_MILLIS),
+            },
+            account,
+            customer: place
+                .stripe
+                .create_customer(account, Language::Fr, "first")
+                .await
+                .unwrap(),
+            config: place.config.clone(),
+            heard: 0,
+        }
+    }
+
+    /// Remembers here whose the customer is.
+    pub(super) async fn link(&self) {
+        let linked = self.doors.store.link_customer(self.account, &self.customer).await;
+        assert_eq!(linked.unwrap(), self.customer);
+    }
+
+    /// The same world, seen through another way to the table.
+    pub(super) fn through(&self, store: &Store) -> Self {
+        Self {
+            fake: Arc::clone(&self.fake),
+            stripe: self.stripe.clone(),
+            doors: Doors {
+                store: store.clone(),
+                ..self.doors.clone()
+            },
+            customer: self.customer.clone(),
+            config: self.config.clone(),
+            ..*self
         }
     }
 
@@ -92,7 +145,23 @@ impl World {
 
     /// `customer` pays for a tier on Stripe's page.
     pub(super) async fn buy_as(&self, customer: &str, tier: Tier, card: Card) {
-        let price = self.doors.catalogue.price(tier, Interval::Month).unwrap();
+        assert!(self.try_to_buy(customer, tier, Interval::Month, card).await);
+    }
+
+    pub(super) async fn buy(&self, tier: Tier, card: Card) {
+        self.buy_as(&self.customer, tier, card).await;
+    }
+
+    /// A checkout is begun and its page used, whatever the bank says; `false` if Stripe refused the page.
+    pub(super) async fn try_to_buy(
+        &self,
+        customer: &str,
+        tier: Tier,
+        interval: Interval,
+        card: Card,
+    ) -> bool {
+        let price = self.doors.catalogue.price(tier, interval).unwrap();
+        let number = self.fake.with(|stripe| stripe.sessions().iter().count());
         let order = Order {
             account: self.account,
             customer,
@@ -101,32 +170,10 @@ impl World {
             success_url: "https://app.example/ok",
             cancel_url: "https://app.example/no",
             expires_at: self.now().plus_seconds(3_600),
-            key: &format!("order-{customer}-{}", tier.name()),
+            key: &format!("order-{number}"),
         };
         let session = self.stripe.create_checkout(&order).await.unwrap();
-        self.fake
-            .with(|world| world.pay(&session.id, card).map(drop))
-            .unwrap();
-    }
-
-    /// The customer begins a checkout and tries to pay it, whatever comes of it.
-    pub(super) async fn try_to_buy(&self, price: &str, card: Card, number: u64) {
-        let order = Order {
-            account: self.account,
-            customer: &self.customer,
-            price,
-            language: Language::Fr,
-            success_url: "https://app.example/ok",
-            cancel_url: "https://app.example/no",
-            expires_at: self.now().plus_seconds(3_600),
-            key: &format!("try-{number}"),
-        };
-        let session = self.stripe.create_checkout(&order).await.unwrap();
-        let _refused = self.fake.with(|world| world.pay(&session.id, card).map(drop));
-    }
-
-    pub(super) async fn buy(&self, tier: Tier, card: Card) {
-        self.buy_as(&self.customer, tier, card).await;
+        self.fake.with(|stripe| stripe.pay(&session.id, card).is_ok())
     }
 
     /// The customer's newest subscription, as Stripe has it.
@@ -138,8 +185,45 @@ impl World {
 
     /// The same, as our client sees it.
     pub(super) async fn seen(&self) -> wire::Subscription {
+        self.newest().await.unwrap()
+    }
+
+    /// The same, if there is one.
+    pub(super) async fn newest(&self) -> Option<wire::Subscription> {
         let listed = self.stripe.subscriptions_of(&self.customer, 1).await.unwrap();
-        listed.objects.into_iter().next().unwrap()
+        listed.objects.into_iter().next()
+    }
+
+    /// Every customer that the account has at Stripe.
+    pub(super) fn customers(&self) -> Vec<String> {
+        self.fake
+            .with(|stripe| stripe.customers().iter().map(|it| it.id.clone()).collect())
+    }
+
+    /// What the account should be subscribed to, by all that Stripe knows.
+    pub(super) async fn entitled(&self) -> Option<Subscription> {
+        let mut all = Truth::default();
+        for customer in self.customers() {
+            let one = truth(&self.stripe, &customer).await.unwrap();
+            all.subscriptions.extend(one.subscriptions);
+            all.invoices.extend(one.invoices);
+            all.charges.extend(one.charges);
+        }
+        entitle(&all, &self.doors.catalogue).unwrap().subscription
+    }
+
+    /// What the nightly comparison asks about the account, until it changes nothing: a payment that was given back
+    /// ends its subscription, which is news again.
+    pub(super) async fn reconcile(&self) {
+        let customers = self.customers();
+        for customer in customers.iter().chain(&customers).cloned() {
+            let asked = Message::Sync {
+                whose: Whose::Customer(customer),
+                cause: Cause::Reconcile,
+                at: self.now(),
+            };
+            self.tell(&[asked]).await;
+        }
     }
 
     /// The hints in all events since the last call.
@@ -256,7 +340,7 @@ pub(super) async fn taken(config: &SdkConfig, url: &str) -> Vec<Message> {
 }
 
 /// Stripe sells what the catalogue says.
-fn sold(catalogue: &Catalogue) -> Sold {
+pub(crate) fn sold(catalogue: &Catalogue) -> Sold {
     let paid = [Tier::Essentiel, Tier::Pro, Tier::Max];
     paid.into_iter().fold(Sold::default(), |sold, tier| {
         let price = |interval| catalogue.price(tier, interval).unwrap();
@@ -270,7 +354,7 @@ fn sold(catalogue: &Catalogue) -> Sold {
     })
 }
 
-pub(super) async fn fifo(config: &SdkConfig, name: &str) -> String {
+pub(crate) async fn fifo(config: &SdkConfig, name: &str) -> String {
     let made = aws_sdk_sqs::Client::new(config)
         .create_queue()
         .queue_name(format!("{name}.fifo"))

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::calls::calls_of;
 use super::document::{Template, project_root, target};
 
 /// SDK call of `shared/src/store` → what IAM checks for it.
@@ -15,14 +16,7 @@ const CALLS: &[(&str, &[&str])] = &[
     ("update_item", &["dynamodb:UpdateItem"]),
     ("delete_item", &["dynamodb:DeleteItem"]),
     // By its parts: it has no action of its own.
-    (
-        "transact_write_items",
-        &[
-            "dynamodb:PutItem",
-            "dynamodb:UpdateItem",
-            "dynamodb:ConditionCheckItem",
-        ],
-    ),
+    ("transact_write_items", &[]),
     ("get_object", &["s3:GetObject"]),
     ("put_object", &["s3:PutObject"]),
     ("list_objects_v2", &["s3:ListBucket"]),
@@ -31,6 +25,14 @@ const CALLS: &[(&str, &[&str])] = &[
     ("change_message_visibility", &["sqs:ChangeMessageVisibility"]),
     ("get_secret_value", &["secretsmanager:GetSecretValue"]),
     ("send_email", &["ses:SendEmail"]),
+];
+
+/// A part of a transaction, as `Writes` names it → what IAM checks for it.
+const PARTS: &[(&str, &str)] = &[
+    ("writes.create", "dynamodb:PutItem"),
+    ("writes.put", "dynamodb:PutItem"),
+    ("writes.change", "dynamodb:UpdateItem"),
+    ("writes.check", "dynamodb:ConditionCheckItem"),
 ];
 
 /// What a role needs although its code calls no such thing.
@@ -59,18 +61,9 @@ const UNCALLED: &[(&str, &str)] = &[
     ("kms:GenerateDataKey", "S3 encrypts in the writer's name"),
 ];
 
-/// (function, actions, on what). A form that `assignments` signs writes in its name.
+/// (function, actions, on what), beside the table: what its code does there is read from the code. A form that
+/// `assignments` signs writes in its name.
 const ALLOWED: &[(&str, &[&str], &str)] = &[
-    (
-        "assignments",
-        &[
-            "dynamodb:GetItem",
-            "dynamodb:Query",
-            "dynamodb:PutItem",
-            "dynamodb:UpdateItem",
-        ],
-        "Table",
-    ),
     ("assignments", &["s3:PutObject"], "Uploads/copies/*"),
     ("assignments", &["kms:GenerateDataKey"], "CopiesKey"),
     (
@@ -78,7 +71,6 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
         &["secretsmanager:GetSecretValue"],
         "secret:SessionKeySecret",
     ),
-    ("grade", READ_AND_WRITE, "Table"),
     ("grade", &["s3:ListBucket"], "Uploads"),
     ("grade", &["sqs:SendMessage"], "WorkQueue"),
     (
@@ -86,8 +78,6 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
         &["secretsmanager:GetSecretValue"],
         "secret:SessionKeySecret",
     ),
-    ("worker", READ_AND_WRITE, "Table"),
-    ("worker", &["dynamodb:ConditionCheckItem"], "Table"),
     ("worker", &["s3:GetObject"], "Uploads/copies/*"),
     ("worker", &["s3:GetObject", "s3:PutObject"], "Uploads/replies/*"),
     ("worker", &["s3:PutObject"], "Uploads/results/*"),
@@ -112,11 +102,6 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
         &["secretsmanager:GetSecretValue"],
         "secret:ModelKeySecret",
     ),
-    (
-        "status",
-        &["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"],
-        "Table",
-    ),
     ("status", &["s3:GetObject"], "Uploads/results/*"),
     ("status", &["s3:ListBucketVersions"], "Uploads"),
     ("status", &["kms:Decrypt"], "CopiesKey"),
@@ -125,15 +110,8 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
         &["secretsmanager:GetSecretValue"],
         "secret:SessionKeySecret",
     ),
-    ("sweeper", READ_AND_WRITE, "Table"),
-    ("sweeper", &["dynamodb:Query"], "Table/index/pending"),
     ("sweeper", &["sqs:SendMessage"], "WorkQueue"),
     ("sweeper", &["ses:SendEmail"], "identity:MailDomain"),
-    (
-        "checkout",
-        &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-        "Table",
-    ),
     (
         "checkout",
         &["secretsmanager:GetSecretValue"],
@@ -153,12 +131,6 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "billing",
-        &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-        "Table",
-    ),
-    ("billing", &["dynamodb:Query"], "Table/index/pending"),
-    (
-        "billing",
         &[
             "sqs:ReceiveMessage",
             "sqs:DeleteMessage",
@@ -176,16 +148,6 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
         &["secretsmanager:GetSecretValue"],
         "secret:StripeKeySecret",
     ),
-];
-
-/// Deletes too: a message that was sent leaves the outbox.
-const READ_AND_WRITE: &[&str] = &[
-    "dynamodb:GetItem",
-    "dynamodb:BatchGetItem",
-    "dynamodb:Query",
-    "dynamodb:PutItem",
-    "dynamodb:UpdateItem",
-    "dynamodb:DeleteItem",
 ];
 
 #[test]
@@ -236,6 +198,7 @@ fn no_policy_allows_what_nobody_calls() {
     let callable: BTreeSet<&str> = CALLS
         .iter()
         .flat_map(|(_, actions)| actions.iter().copied())
+        .chain(PARTS.iter().map(|(_, action)| *action))
         .chain(UNCALLED.iter().map(|(action, _)| *action))
         .collect();
     let template = Template::read();
@@ -263,6 +226,15 @@ fn a_function_may_do_what_its_code_does_and_nothing_else() {
             .collect();
         for action in ["logs:CreateLogStream", "logs:PutLogEvents"] {
             expected.insert((action.to_owned(), format!("{logical}Logs")));
+        }
+        for (action, on) in needed(&folder) {
+            match on {
+                Some(on) => drop(expected.insert((action, on.to_owned()))),
+                None => assert!(
+                    expected.iter().any(|(allowed, _)| *allowed == action),
+                    "{folder} calls {action}, and nothing here says on what"
+                ),
+            }
         }
         let role = target(&function.properties["Role"]).unwrap();
         let allowed: BTreeSet<(String, String)> = statements_of(&template, role)
@@ -348,6 +320,25 @@ fn each_function_has_a_role_of_its_own_that_only_lambda_may_take() {
             "functions/{folder}: write it in {role}"
         );
     }
+}
+
+/// What a function's code asks for, and where in the table, if it is there.
+fn needed(function: &str) -> BTreeSet<(String, Option<&'static str>)> {
+    let mut needed = BTreeSet::new();
+    for call in calls_of(function) {
+        let (call, on) = match call.strip_suffix(" index") {
+            Some(query) => (query, "Table/index/pending"),
+            None => (call.as_str(), "Table"),
+        };
+        let part = PARTS.iter().find(|(part, _)| *part == call);
+        let whole = CALLS.iter().find(|(known, _)| *known == call);
+        let actions = whole.map_or(&[][..], |(_, actions)| *actions).iter().copied();
+        for action in actions.chain(part.map(|(_, action)| *action)) {
+            let on = action.starts_with("dynamodb:").then_some(on);
+            needed.insert((action.to_owned(), on));
+        }
+    }
+    needed
 }
 
 fn statements_of(template: &Template, role: &str) -> Vec<Value> {

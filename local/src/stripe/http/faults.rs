@@ -16,6 +16,9 @@ pub struct Fault {
     /// Only for this method, such as `POST`.
     #[serde(default)]
     pub method: Option<String>,
+    /// How many requests that it applies to pass before.
+    #[serde(default)]
+    pub after: usize,
     /// For how many requests; 1 if not given.
     #[serde(default = "once")]
     pub times: usize,
@@ -32,6 +35,7 @@ impl Fault {
             kind,
             path: None,
             method: None,
+            after: 0,
             times: 1,
             per_cent: 100,
         }
@@ -44,6 +48,12 @@ impl Fault {
             path: Some(path.into()),
             ..self
         }
+    }
+
+    /// The same, once `after` requests have passed.
+    #[must_use]
+    pub fn after(self, after: usize) -> Self {
+        Self { after, ..self }
     }
 
     /// The same, for `times` requests.
@@ -119,10 +129,14 @@ impl Faults {
     /// The first fault that strikes this request, used up once.
     pub(super) fn take(&mut self, method: &str, path: &str) -> Option<Kind> {
         let seed = &mut self.seed;
-        let index = self.waiting.iter().position(|fault| {
-            fault.method.as_deref().is_none_or(|wanted| wanted == method)
-                && fault.path.as_deref().is_none_or(|wanted| path.contains(wanted))
-                && seed.chance(fault.per_cent)
+        let index = self.waiting.iter_mut().position(|fault| {
+            let applies = fault.method.as_deref().is_none_or(|wanted| wanted == method)
+                && fault.path.as_deref().is_none_or(|wanted| path.contains(wanted));
+            if applies && fault.after > 0 {
+                fault.after -= 1;
+                return false;
+            }
+            applies && seed.chance(fault.per_cent)
         })?;
         let fault = self.waiting.get_mut(index)?;
         let kind = fault.kind;

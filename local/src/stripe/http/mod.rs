@@ -142,6 +142,18 @@ impl Stripe {
         self.desk.advance(seconds);
     }
 
+    /// Forgets everything, as if it had just been started with `seed`: its clock stands where the settings' does.
+    /// Where events go, and how badly, stays as it is. The connections stay open, so that a test can live thousands
+    /// of histories.
+    pub fn reset(&self, seed: u64) {
+        self.desk.reset(seed);
+    }
+
+    /// Ends when a fault has struck a call: what it lets be done is done then.
+    pub async fn struck(&self) {
+        self.desk.struck.notified().await;
+    }
+
     /// Makes coming calls fail, after the faults already waiting.
     pub fn inject(&self, faults: impl IntoIterator<Item = Fault>) {
         self.desk.with(|state| state.faults.add(faults));
@@ -208,6 +220,8 @@ struct Desk {
     state: Mutex<State>,
     /// Rung when something may be due.
     bell: Notify,
+    /// Rung when a fault struck.
+    struck: Notify,
 }
 
 struct State {
@@ -217,6 +231,19 @@ struct State {
     faults: Faults,
     kept: HashMap<String, Kept>,
     seen: Vec<Seen>,
+}
+
+impl State {
+    fn new(seed: u64, world: World, courier: Courier, endpoint: Option<String>) -> Self {
+        Self {
+            world,
+            courier,
+            endpoint,
+            faults: Faults::new(seed),
+            kept: HashMap::new(),
+            seen: Vec::new(),
+        }
+    }
 }
 
 impl Desk {
@@ -230,20 +257,26 @@ impl Desk {
             Some(endpoint) => (Some(endpoint.url), endpoint.secrets),
             None => (None, Vec::new()),
         };
-        let state = State {
-            world,
-            courier: Courier::new(settings.seed, secrets, settings.policy),
-            endpoint: url,
-            faults: Faults::new(settings.seed),
-            kept: HashMap::new(),
-            seen: Vec::new(),
-        };
+        let courier = Courier::new(settings.seed, secrets, settings.policy);
+        let state = State::new(settings.seed, world, courier, url);
         Self {
             secret_key: settings.secret_key,
             clock: settings.clock,
             state: Mutex::new(state),
             bell: Notify::new(),
+            struck: Notify::new(),
         }
+    }
+
+    fn reset(&self, seed: u64) {
+        let now = self.clock.now_millis().div_euclid(1000);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let account = state.world.account.clone();
+        let mut world = World::new(seed, now, account.catalogue.clone());
+        world.account = account;
+        let courier = &state.courier;
+        let courier = Courier::new(seed, courier.secrets.clone(), courier.policy.clone());
+        *state = State::new(seed, world, courier, state.endpoint.clone());
     }
 
     /// The state at the present time. Every change under the lock is complete before anything can panic.

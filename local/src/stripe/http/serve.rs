@@ -82,6 +82,9 @@ pub(super) async fn api(
             idempotency_key: key.map(str::to_owned),
         };
         let end = serve(state, &mark, &call, access);
+        if state.seen.last().is_some_and(|seen| seen.fault.is_some()) {
+            desk.struck.notify_one();
+        }
         (mark, end)
     });
     match end {
