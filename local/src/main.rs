@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use local::demo::Demo;
+use local::mail;
 use local::supervisor::{self, DEMO_TEACHER, Options, Running, SessionKey};
 use shared::clock::Clock;
 use shared::domain::ids::AccountId;
@@ -104,8 +105,13 @@ async fn dev() -> anyhow::Result<()> {
         return Ok(());
     };
     announce(&running)?;
+    let endpoint = running.endpoint().to_owned();
+    let letters = mail::watch(&endpoint, |letter| {
+        println!("  a letter to {}: {}", letter.to.join(", "), letter.subject);
+    });
     let failure = tokio::select! {
         failure = running.failure() => Some(failure),
+        () = letters => None,
         () = stop.told() => None,
     };
     println!("\nstopping");
@@ -127,6 +133,10 @@ fn announce(running: &Running) -> anyhow::Result<()> {
     println!(
         "  Stripe      {}  (local: nothing is paid)",
         running.stripe().base_url()
+    );
+    println!(
+        "  mail        {}  (local: captured, not delivered)",
+        mail::address(running.endpoint())
     );
     println!("  formule     {}  (the demo teacher's)", running.web());
     println!("  log         {}", running.log().display());

@@ -1,6 +1,7 @@
 //! Who buys: an account has one customer at Stripe, made before anything is sold to it.
 
 use shared::billing::{Refusal, Stripe};
+use shared::domain::Language;
 use shared::domain::failure::Failure;
 use shared::domain::ids::AccountId;
 
@@ -12,16 +13,21 @@ pub(crate) async fn to_sell_to(
     doors: &Doors,
     stripe: &Stripe,
     account: AccountId,
+    language: Language,
 ) -> Result<String, Failure> {
     let Some(known) = doors.store.billing(account).await?.customer else {
-        let created = stripe.create_customer(account, &attempt(doors, "first")).await?;
+        let created = stripe
+            .create_customer(account, language, &attempt(doors, "first"))
+            .await?;
         return doors.store.link_customer(account, &created).await;
     };
     if !is_deleted(stripe, &known).await? {
         return Ok(known);
     }
     tracing::warn!(%account, "the account's customer was deleted at Stripe; it gets another");
-    let created = stripe.create_customer(account, &attempt(doors, &known)).await?;
+    let created = stripe
+        .create_customer(account, language, &attempt(doors, &known))
+        .await?;
     doors.store.replace_customer(account, &known, &created).await
 }
 

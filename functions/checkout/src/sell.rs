@@ -69,7 +69,7 @@ pub(crate) async fn checkout(doors: &Doors, account: AccountId, wish: Wish) -> R
         .id
         .clone();
     let stripe = doors.stripe().await?;
-    let customer = customer::to_sell_to(doors, &stripe, account).await?;
+    let customer = customer::to_sell_to(doors, &stripe, account, wish.language).await?;
     for _ in 0..ROUNDS_MAX {
         // Before the sync, so that what was paid by now is in its answer.
         let known = doors.store.billing(account).await?.checkout;

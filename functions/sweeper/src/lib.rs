@@ -1,7 +1,8 @@
 //! Every minute: send what the outbox still holds, bring every pending run nearer its end, compare counters
-//! with their entries. The fast paths elsewhere only make things quick; this makes them certain.
+//! with their entries, send the letters that are due. The fast paths elsewhere only make things quick; this makes them certain.
 
 mod audit;
+mod letters;
 
 use std::iter::Sum;
 
@@ -15,6 +16,8 @@ use shared::domain::run::{Address, Message, ReservationState};
 use shared::domain::time::UnixMillis;
 use shared::store::{OUTBOX_SHARDS, PendingRun, Queue, Store};
 use shared::telemetry::{Metrics, Unit};
+
+pub use letters::Post;
 
 /// A message younger than this is left to whoever wrote it. Unit: seconds.
 const OUTBOX_GRACE_SECONDS: i64 = 10;
@@ -38,6 +41,8 @@ pub struct Doors {
     pub store: Store,
     /// The work queue.
     pub queue: Queue,
+    /// Sends letters; `None` where no mail is sent.
+    pub post: Option<Post>,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -55,6 +60,14 @@ pub struct Swept {
     pub pending: u64,
     /// Tokens by which counters and entries differ. Anything but 0 is an alarm.
     pub drift_tokens: u64,
+    /// Letters that SES took.
+    pub letters_sent: u64,
+    /// Letters that will not be sent. Anything but 0 is an alarm.
+    pub letters_lost: u64,
+    /// Letters that wait for an address.
+    pub letters_unaddressed: u64,
+    /// Letters that should have been sent an hour ago, and were tried in vain. Anything but 0 is an alarm.
+    pub letters_late: u64,
     /// Steps that failed; the next sweep takes them again.
     pub failures: u64,
 }
@@ -68,6 +81,10 @@ impl Swept {
             .value("RunsSwept", Unit::Count, self.finished)
             .value("RunsPending", Unit::Count, self.pending)
             .value("LedgerDrift", Unit::Count, self.drift_tokens)
+            .value("LettersSent", Unit::Count, self.letters_sent)
+            .value("LettersLost", Unit::Count, self.letters_lost)
+            .value("LettersUnaddressed", Unit::Count, self.letters_unaddressed)
+            .value("LettersLate", Unit::Count, self.letters_late)
             .value("SweepFailures", Unit::Count, self.failures)
             .emit(clock.now_millis());
     }
@@ -88,6 +105,10 @@ impl Sum for Swept {
             finished: sum.finished + step.finished,
             pending: sum.pending + step.pending,
             drift_tokens: sum.drift_tokens + step.drift_tokens,
+            letters_sent: sum.letters_sent + step.letters_sent,
+            letters_lost: sum.letters_lost + step.letters_lost,
+            letters_unaddressed: sum.letters_unaddressed + step.letters_unaddressed,
+            letters_late: sum.letters_late + step.letters_late,
             failures: sum.failures + step.failures,
         })
     }
@@ -118,8 +139,10 @@ pub async fn sweep(doors: &Doors) -> Swept {
     let shards = stream::iter(shards)
         .buffer_unordered(SHARDS_AT_ONCE)
         .collect::<Vec<Swept>>();
-    let (sent, advanced) = join(shards, advance_all(doors, now)).await;
-    sent.into_iter().chain([advanced]).sum()
+    // One after the other: letters wait for nobody, and a question beside the others would be a connection more.
+    let sent = async { (shards.await, letters::send_due(doors, now).await) };
+    let ((sent, letters), advanced) = join(sent, advance_all(doors, now)).await;
+    sent.into_iter().chain([advanced, letters]).sum()
 }
 
 /// Sends what one partition of the outbox still holds, oldest first.

@@ -34,6 +34,7 @@ use shared::llm::prices::Prices;
 
 use crate::demo_grader::DemoGrader;
 use crate::emulator::{Ministack, project_root};
+use crate::mail;
 use crate::process::Log;
 use crate::provider;
 use crate::stripe::Stripe;
@@ -153,6 +154,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         report("the emulator of AWS answers");
         let endpoint = ministack.endpoint().to_owned();
         secrets::keep(&endpoint, &session_key, &settings.provider).await?;
+        mail::verify(&endpoint).await?;
         let stack = deploy(&endpoint, &template, &parameters, workers).await?;
         report("template.yaml is deployed to it");
         let environment = functions::environment(&endpoint).await?;
@@ -238,6 +240,7 @@ fn parameters(settings: &Settings) -> BTreeMap<&'static str, String> {
         ("SessionKeySecret", SESSION_KEY_SECRET.to_owned()),
         ("ModelKeySecret", MODEL_KEY_SECRET.to_owned()),
         ("ModelBaseUrl", base_url),
+        ("MailFrom", mail::FROM.to_owned()),
         ("StripeKeySecret", STRIPE_KEY_SECRET.to_owned()),
         ("StripeSigningSecret", STRIPE_SIGNING_SECRET.to_owned()),
         (

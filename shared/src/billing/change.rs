@@ -55,14 +55,26 @@ pub struct Order<'a> {
 }
 
 impl Stripe {
-    /// Creates a customer of the account's. The same `attempt` within a day is the same customer, or the same failure;
-    /// of several, whoever is linked to the account first is its customer (`Store::link_customer`).
+    /// Creates a customer of the account's, who is written to in `language`; Checkout asks for the address. The same
+    /// `attempt` in a language within a day is the same customer, or the same failure; of several, whoever is linked to
+    /// the account first is its customer (`Store::link_customer`).
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn create_customer(&self, account: AccountId, attempt: &str) -> Result<String, Refusal> {
-        let create = CreateCustomer::new().metadata(of(account));
-        let key = format!("customer-{account}-{attempt}");
+    pub async fn create_customer(
+        &self,
+        account: AccountId,
+        language: Language,
+        attempt: &str,
+    ) -> Result<String, Refusal> {
+        let locale = match language {
+            Language::Fr => "fr",
+            Language::En => "en",
+        };
+        let create = CreateCustomer::new()
+            .metadata(of(account))
+            .preferred_locales([locale.to_owned()]);
+        let key = format!("customer-{account}-{locale}-{attempt}");
         let customer: wire::Id = self.ask(create.build(), Some(&key)).await?;
         Ok(customer.id)
     }

@@ -41,7 +41,7 @@ impl Stripe {
         self.ask(RetrieveCustomer::new(id).build(), None).await
     }
 
-    /// Every subscription that a customer has or had, with its schedule.
+    /// Every subscription that a customer has or had, with its schedule and the customer.
     ///
     /// # Errors
     /// [`Refusal`].
@@ -54,7 +54,7 @@ impl Stripe {
             let list = ListSubscription::new()
                 .customer(customer)
                 .status(ListSubscriptionStatus::All)
-                .expand(["data.schedule".to_owned()])
+                .expand(["data.customer".to_owned(), "data.schedule".to_owned()])
                 .limit(PAGE);
             after_or_first(list, after, ListSubscription::starting_after)
         })

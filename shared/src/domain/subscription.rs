@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::{Catalogue, Interval};
+use super::mail::Contact;
 use super::quota::Tier;
 use super::time::UnixMillis;
 
@@ -90,6 +91,8 @@ pub struct Truth {
     pub invoices: Vec<Invoice>,
     /// Their charges, newest first.
     pub charges: Vec<Charge>,
+    /// Where letters go; `None` when Stripe knows no address that can be written to.
+    pub contact: Option<Contact>,
 }
 
 /// A subscription as Stripe shows it.

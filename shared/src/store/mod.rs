@@ -1,4 +1,4 @@
-//! DynamoDB, S3 and SQS: concrete clients, one file per kind of thing, every write conditional.
+//! DynamoDB, S3, SQS and SES: concrete clients, one file per kind of thing, every write conditional.
 //!
 //! Rules that hold for each function here:
 //! - A timeout is *unknown*, not failed: the operation is asked again with the same conditions, and what was
@@ -19,6 +19,8 @@ mod keys;
 mod lease;
 mod ledger;
 mod letters;
+#[cfg(feature = "mail")]
+mod mail;
 mod objects;
 mod outbox;
 mod overhead;
@@ -43,6 +45,8 @@ pub use extend::Extended;
 pub use idempotency::Idempotency;
 pub use keys::OUTBOX_SHARDS;
 pub use letters::Due;
+#[cfg(feature = "mail")]
+pub use mail::{Mail, Unsent};
 pub use objects::{Found, Objects, copy_key, reply_key, result_key, result_run};
 pub use outbox::{Pending, PendingRun};
 pub use queue::{BillingQueue, Message, Queue};

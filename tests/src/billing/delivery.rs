@@ -2,6 +2,7 @@
 
 use local::stripe::customer::Card;
 use local::stripe::{Fault, Kind};
+use shared::domain::Language;
 use shared::domain::billing::{About, Cause, List, Message};
 use shared::domain::catalogue::{Catalogue, Interval};
 use shared::domain::quota::Tier;
@@ -157,7 +158,11 @@ async fn a_reply_that_is_lost_at_stripe_makes_nothing_twice() {
         .fake
         .inject([Fault::next(Kind::ReplyLost).at("/v1/customers").times(1)]);
     let account = shared::domain::ids::AccountId::mint(world.now());
-    let made = world.stripe.create_customer(account, "first").await.unwrap();
+    let made = world
+        .stripe
+        .create_customer(account, Language::Fr, "first")
+        .await
+        .unwrap();
     let customers = world.fake.with(|stripe| stripe.customers().iter().count());
     assert_eq!(customers, 2, "the world's and {made}");
     let price = world.doors.catalogue.price(Tier::Max, Interval::Year).unwrap();

@@ -6,6 +6,7 @@ mod checkout;
 mod delivery;
 mod histories;
 mod kills;
+mod letters;
 mod place;
 mod scenarios;
 mod storm;

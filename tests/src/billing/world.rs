@@ -69,7 +69,10 @@ impl World {
             clock,
         };
         let account = AccountId::mint(UnixMillis::new(START_MILLIS));
-        let customer = stripe.create_customer(account, "first").await.unwrap();
+        let customer = stripe
+            .create_customer(account, Language::Fr, "first")
+            .await
+            .unwrap();
         doors.store.link_customer(account, &customer).await.unwrap();
         Self {
             fake: Arc::new(fake),
@@ -99,7 +102,11 @@ impl World {
                 clock: Clock::fixed(START_MILLIS),
             },
             account,
-            customer: place.stripe.create_customer(account, "first").await.unwrap(),
+            customer: place
+                .stripe
+                .create_customer(account, Language::Fr, "first")
+                .await
+                .unwrap(),
             config: place.config.clone(),
             heard: 0,
         }
@@ -293,7 +300,7 @@ impl World {
 
     /// Names of the letters that wait.
     pub(super) async fn letters(&self) -> Vec<String> {
-        let due = self.doors.store.due_letters(100).await.unwrap();
+        let due = self.doors.store.due_letters(self.now(), 100).await.unwrap();
         let name = |key: String| key.split('#').next().unwrap_or_default().to_owned();
         due.into_iter().map(|it| name(it.letter.key())).collect()
     }

@@ -131,6 +131,7 @@ impl World {
         let swept = sweeper::sweep(&sweeper::Doors {
             store: clients.store(&self.table),
             queue: clients.queue(&self.queue_url),
+            post: None,
             clock: self.clock.clone(),
         })
         .await;

@@ -95,6 +95,7 @@ impl World {
             account: self.account,
             revision,
             subscription: Some(&subscription),
+            contact: None,
             events: &[],
             catalogue: &serde_json::from_value(catalogue).unwrap(),
             now: self.now(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::calls::calls_of;
 use super::document::{Template, project_root, target};
@@ -24,6 +24,7 @@ const CALLS: &[(&str, &[&str])] = &[
     ("send_message_batch", &["sqs:SendMessage"]),
     ("change_message_visibility", &["sqs:ChangeMessageVisibility"]),
     ("get_secret_value", &["secretsmanager:GetSecretValue"]),
+    ("send_email", &["ses:SendEmail"]),
 ];
 
 /// A part of a transaction, as `Writes` names it → what IAM checks for it.
@@ -110,6 +111,7 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
         "secret:SessionKeySecret",
     ),
     ("sweeper", &["sqs:SendMessage"], "WorkQueue"),
+    ("sweeper", &["ses:SendEmail"], "identity:MailDomain"),
     (
         "checkout",
         &["secretsmanager:GetSecretValue"],
@@ -156,11 +158,17 @@ fn every_call_of_the_stores_is_known_here_with_what_iam_checks_for_it() {
         let path = entry.unwrap().path();
         let source = std::fs::read_to_string(&path).unwrap();
         let dense: String = source.split_whitespace().collect();
-        let calls: Vec<&str> = ["self.dynamo.", "self.s3.", "self.sqs.", "self.client."]
-            .into_iter()
-            .flat_map(|client| dense.split(client).skip(1))
-            .map(|rest| rest.split('(').next().unwrap())
-            .collect();
+        let calls: Vec<&str> = [
+            "self.dynamo.",
+            "self.s3.",
+            "self.sqs.",
+            "self.client.",
+            "self.ses().",
+        ]
+        .into_iter()
+        .flat_map(|client| dense.split(client).skip(1))
+        .map(|rest| rest.split('(').next().unwrap())
+        .collect();
         let sent = dense.matches(".send()").count();
         assert_eq!(
             calls.len(),
@@ -271,6 +279,27 @@ fn no_role_has_a_wildcard_beyond_the_keys_under_a_prefix() {
 }
 
 #[test]
+fn letters_come_from_one_address_of_one_domain_or_from_none() {
+    let template = Template::read();
+    let roles: Vec<(&str, Value)> = template
+        .of_type("AWS::IAM::Role")
+        .flat_map(|(role, _)| {
+            let statements = statements_of(&template, role);
+            statements.into_iter().map(move |statement| (role, statement))
+        })
+        .filter(|(_, statement)| statement["Action"] == "ses:SendEmail")
+        .collect();
+    let [(role, statement)] = roles.as_slice() else {
+        panic!("one role sends mail: {roles:?}");
+    };
+    assert_eq!(*role, "SweeperRole");
+    let from = json!({ "StringEquals": { "ses:FromAddress": { "Ref": "MailFrom" } } });
+    assert_eq!(statement["Condition"], from);
+    let domain = json!({ "Fn::Select": [1, { "Fn::Split": ["@", { "Ref": "MailFrom" }] }] });
+    assert_eq!(statement["Resource"]["Fn::Sub"][1]["MailDomain"], domain);
+}
+
+#[test]
 fn each_function_has_a_role_of_its_own_that_only_lambda_may_take() {
     let template = Template::read();
     let mut seen = BTreeSet::new();
@@ -317,8 +346,16 @@ fn statements_of(template: &Template, role: &str) -> Vec<Value> {
     let documents = policies
         .iter()
         .map(|policy| &policy["PolicyDocument"]["Statement"]);
+    // One that is there under a condition counts: it is either this or nothing.
+    let of = |statement: &Value| match &statement["Fn::If"] {
+        Value::Array(either) => {
+            assert_eq!(either[2], json!({ "Ref": "AWS::NoValue" }), "{role}");
+            either[1].clone()
+        }
+        _ => statement.clone(),
+    };
     documents
-        .flat_map(|statements| statements.as_array().unwrap().clone())
+        .flat_map(|statements| statements.as_array().unwrap().iter().map(of))
         .collect()
 }
 
@@ -329,13 +366,15 @@ fn one_or_many(value: &Value) -> impl Iterator<Item = &Value> {
         .iter()
 }
 
-/// A resource of a statement by the logical names in it: `Table`, `Uploads/copies/*`, `secret:ModelKeySecret`.
+/// A resource of a statement by the logical names in it: `Table`, `Uploads/copies/*`, `secret:ModelKeySecret`,
+/// `identity:MailDomain`.
 fn resource_name(resource: &Value) -> String {
     if let Some(name) = target(resource) {
         return name.to_owned();
     }
     let text = resource["Fn::Sub"]
         .as_str()
+        .or_else(|| resource["Fn::Sub"][0].as_str())
         .unwrap_or_else(|| panic!("not a resource of this stack: {resource}"));
     if let Some((_, secret)) = text.split_once(":secret:") {
         // Six characters of chance that Secrets Manager adds to every name.
@@ -343,6 +382,12 @@ fn resource_name(resource: &Value) -> String {
             .strip_suffix("-??????")
             .unwrap_or_else(|| panic!("{text}: end it with -??????"));
         return format!("secret:{}", name.trim_start_matches("${").trim_end_matches('}'));
+    }
+    if let Some((_, identity)) = text.split_once(":identity/") {
+        return format!(
+            "identity:{}",
+            identity.trim_start_matches("${").trim_end_matches('}')
+        );
     }
     text.replace("${", "").replace(".Arn}", "")
 }

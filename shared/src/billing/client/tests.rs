@@ -110,9 +110,12 @@ fn account() -> AccountId {
 async fn a_call_that_fails_for_a_moment_is_repeated_under_one_key() {
     let lock = r#"{"error":{"type":"invalid_request_error","code":"lock_timeout"}}"#;
     let stub = Stub::answering(vec![(0, "", ""), (409, "", lock), (200, "", CUSTOMER)]);
-    let created = stub.stripe().create_customer(account(), "first").await;
+    let created = stub
+        .stripe()
+        .create_customer(account(), Language::Fr, "first")
+        .await;
     assert_eq!(created, Ok("cus_1".to_owned()));
-    let key = format!("customer-{}-first", account());
+    let key = format!("customer-{}-fr-first", account());
     assert_eq!(stub.header("idempotency-key"), [key.clone(), key.clone(), key]);
 
     let stub = Stub::answering(vec![(500, "", "{}"), (503, "", "{}"), (429, "", "{}")]);

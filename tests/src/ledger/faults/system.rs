@@ -126,6 +126,7 @@ impl System {
             let doors = Doors {
                 store: self.world.store.clone(),
                 queue: self.queue.clone(),
+                post: None,
                 clock: self.world.clock.clone(),
             };
             self.attempt(async { Ok(sweep(&doors).await) }).await;
