@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::expression::{Change, Writes, n, s, values};
+use super::expression::{Change, Item, Writes, n, s, values};
 use super::keys;
 use super::pages::{item, read};
 use super::transact::Changed;
@@ -91,9 +91,13 @@ impl Store {
             let (Some(pk), Some(sk)) = (text("pk"), text("sk")) else {
                 continue;
             };
-            // The index is read after the fact: a letter may have been sent since.
+            // The index is read after the fact: a letter may have been sent, or taken, since.
+            let waits = |it: &Item| {
+                let turn = it.get("pending_sk").and_then(|turn| turn.as_s().ok());
+                turn.is_some_and(|turn| *turn <= keys::moment(now))
+            };
             let found = self.get(&keys::Key { pk, sk }, true).await?;
-            let Some(found) = found.filter(|it| it.contains_key("pending_pk")) else {
+            let Some(found) = found.filter(waits) else {
                 continue;
             };
             // One that cannot be read must not keep the others from being sent.
