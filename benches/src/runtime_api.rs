@@ -1,5 +1,5 @@
 //! Lambda's side of a cold start: a runtime API that hands one event to a program and takes its answer, and a
-//! stub of DynamoDB that finds nothing.
+//! stub of AWS: a table that finds nothing, a queue that takes all, and one secret.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
@@ -13,13 +13,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A program answers within this, or the measurement fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 const BODY_BYTES_MAX: u64 = 6 * 1024 * 1024;
 const DEADLINE_MILLIS: &str = "4102444800000";
-const NOTHING_FOUND: &str = r#"{"Items":[],"Count":0,"ScannedCount":0}"#;
+/// Stripe's signing secret, as the stub keeps it.
+pub const SIGNING_SECRET: &str = "whsec_bench";
+/// Any other secret: a key of Stripe's.
+const SECRET: &str = "sk_test_bench";
 
 /// An answer of a program.
 struct Answer {
@@ -129,7 +132,7 @@ fn converse(
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
-    while let Some((path, body)) = request(&mut reader)? {
+    while let Some(Request { path, target, body }) = request(&mut reader)? {
         if path.ends_with("/invocation/next") {
             let next = event.lock().unwrap_or_else(PoisonError::into_inner).take();
             // A second event never comes: the program waits until it is ended.
@@ -154,24 +157,49 @@ fn converse(
             let _late = answers.send(answer);
             stream.write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")?;
         } else {
+            let answer = aws(&target, &body).to_string();
             let head = format!(
                 "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\n\r\n",
-                NOTHING_FOUND.len()
+                answer.len()
             );
-            stream.write_all((head + NOTHING_FOUND).as_bytes())?;
+            stream.write_all((head + &answer).as_bytes())?;
         }
     }
     Ok(())
 }
 
-/// The next request's path and body; `None` when the other side is done.
-fn request(reader: &mut BufReader<&TcpStream>) -> io::Result<Option<(String, Vec<u8>)>> {
+/// What the stub answers to an operation (`x-amz-target`).
+fn aws(target: &str, body: &[u8]) -> Value {
+    match target {
+        "secretsmanager.GetSecretValue" => {
+            let signing = String::from_utf8_lossy(body).contains("signing");
+            let secret = if signing { SIGNING_SECRET } else { SECRET };
+            json!({ "ARN": "arn:aws:secretsmanager:eu-west-3:000000000000:secret:bench", "Name": "bench",
+                    "SecretString": secret })
+        }
+        "AmazonSQS.SendMessageBatch" => json!({
+            "Successful": [{ "Id": "0", "MessageId": "0", "MD5OfMessageBody": "0" }], "Failed": [],
+        }),
+        _ => json!({ "Items": [], "Count": 0, "ScannedCount": 0 }),
+    }
+}
+
+/// A request of the program.
+struct Request {
+    path: String,
+    /// The operation of AWS, if it is one.
+    target: String,
+    body: Vec<u8>,
+}
+
+/// The next request; `None` when the other side is done.
+fn request(reader: &mut BufReader<&TcpStream>) -> io::Result<Option<Request>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);
     }
     let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
-    let (mut length, mut chunked) = (0, false);
+    let (mut length, mut chunked, mut target) = (0, false, String::new());
     loop {
         line.clear();
         reader.read_line(&mut line)?;
@@ -180,6 +208,7 @@ fn request(reader: &mut BufReader<&TcpStream>) -> io::Result<Option<(String, Vec
         };
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.trim().parse().unwrap_or(0),
+            "x-amz-target" => value.trim().clone_into(&mut target),
             "transfer-encoding" => chunked = value.trim().eq_ignore_ascii_case("chunked"),
             _ => {}
         }
@@ -187,7 +216,7 @@ fn request(reader: &mut BufReader<&TcpStream>) -> io::Result<Option<(String, Vec
     let mut body = Vec::new();
     if !chunked {
         reader.take(length.min(BODY_BYTES_MAX)).read_to_end(&mut body)?;
-        return Ok(Some((path, body)));
+        return Ok(Some(Request { path, target, body }));
     }
     loop {
         line.clear();
@@ -200,7 +229,7 @@ fn request(reader: &mut BufReader<&TcpStream>) -> io::Result<Option<(String, Vec
         line.clear();
         reader.read_line(&mut line)?;
         if size == 0 {
-            return Ok(Some((path, body)));
+            return Ok(Some(Request { path, target, body }));
         }
     }
 }

@@ -3,18 +3,18 @@
 use std::process::ExitCode;
 
 use local::demo::Demo;
-use local::supervisor::{self, Options, Running, SessionKey};
+use local::mail;
+use local::supervisor::{self, DEMO_TEACHER, Options, Running, SessionKey};
 use shared::clock::Clock;
 use shared::domain::ids::AccountId;
-use tokio::signal::unix::{SignalKind, signal};
-
-/// The demo teacher's account.
-const DEMO_TEACHER: &str = "019a0000-0000-7000-8000-000000000001";
+use shared::http::ACCESS_SECONDS;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 const USAGE: &str = "usage: local demo|dev|token|smoke
   demo   grade the sample copies, print marks and costs
   dev    run the whole system until Ctrl-C
-  token  print a session token of the demo teacher, or of the account named, good for fifteen minutes
+  token  print a session token of the demo teacher, or of the account named, good for fifteen minutes; or,
+         after the account, `expired`: one that was good until a minute ago
   smoke  grade one tiny copy at the real provider: CORRIGEUSE_LIVE=1 ANTHROPIC_API_KEY=…";
 
 fn main() -> ExitCode {
@@ -25,9 +25,12 @@ fn main() -> ExitCode {
         .build()
         .map_err(Into::into)
         .and_then(|runtime| match command.as_str() {
-            "demo" => runtime.block_on(until_stopped(demo())),
-            "dev" => runtime.block_on(until_stopped(dev())),
-            "token" => token(arguments.next().as_deref().unwrap_or(DEMO_TEACHER)),
+            "demo" => runtime.block_on(demo()),
+            "dev" => runtime.block_on(dev()),
+            "token" => token(
+                arguments.next().as_deref().unwrap_or(DEMO_TEACHER),
+                arguments.next().as_deref(),
+            ),
             "smoke" => runtime
                 .block_on(local::smoke::live())
                 .map(|smoke| println!("{smoke}")),
@@ -42,22 +45,46 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs `work`; on Ctrl-C or SIGTERM drops it, which ends what it started.
-async fn until_stopped(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        done = work => done,
-        _ = tokio::signal::ctrl_c() => Ok(()),
-        _ = terminate.recv() => Ok(()),
+/// Ctrl-C and SIGTERM. One listener from beginning to end: with two, the end of one would cut what the other began.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn told(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    /// Does `work`; `None` when told to stop meanwhile: `work` is dropped, which ends what it started.
+    async fn or<T>(&mut self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<Option<T>> {
+        tokio::select! {
+            done = work => done.map(Some),
+            () = self.told() => Ok(None),
+        }
     }
 }
 
 async fn demo() -> anyhow::Result<()> {
-    let mut running = supervisor::start(Options::usual(false)?).await?;
+    let mut stop = Stop::listen()?;
+    let starting = supervisor::start(Options::usual(false)?);
+    let Some(mut running) = stop.or(starting).await? else {
+        return Ok(());
+    };
     println!("ready in {:.1} s", running.took().as_secs_f64());
     let demo = local::demo::run(Demo::of(&running)?);
     let done = tokio::select! {
-        done = demo => done.map(drop),
+        done = stop.or(demo) => done.map(drop),
         failure = running.failure() => Err(failure),
     };
     running.stop().await?;
@@ -65,6 +92,7 @@ async fn demo() -> anyhow::Result<()> {
 }
 
 async fn dev() -> anyhow::Result<()> {
+    let mut stop = Stop::listen()?;
     let options = Options {
         report: |step| println!("  {step}"),
         ..Options::usual(true)?
@@ -73,13 +101,18 @@ async fn dev() -> anyhow::Result<()> {
         "starting (the log of every program: {})",
         options.folder.join("log/dev.log").display()
     );
-    let mut running = supervisor::start(options).await?;
+    let Some(mut running) = stop.or(supervisor::start(options)).await? else {
+        return Ok(());
+    };
     announce(&running)?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let endpoint = running.endpoint().to_owned();
+    let letters = mail::watch(&endpoint, |letter| {
+        println!("  a letter to {}: {}", letter.to.join(", "), letter.subject);
+    });
     let failure = tokio::select! {
         failure = running.failure() => Some(failure),
-        _ = tokio::signal::ctrl_c() => None,
-        _ = terminate.recv() => None,
+        () = letters => None,
+        () = stop.told() => None,
     };
     println!("\nstopping");
     running.stop().await?;
@@ -101,6 +134,11 @@ fn announce(running: &Running) -> anyhow::Result<()> {
         "  Stripe      {}  (local: nothing is paid)",
         running.stripe().base_url()
     );
+    println!(
+        "  mail        {}  (local: captured, not delivered)",
+        mail::address(running.endpoint())
+    );
+    println!("  formule     {}  (the demo teacher's)", running.web());
     println!("  log         {}", running.log().display());
     println!("\nAs the demo teacher, for fifteen minutes (`scripts/local token` makes a new one):\n");
     println!(
@@ -112,8 +150,13 @@ fn announce(running: &Running) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn token(account: &str) -> anyhow::Result<()> {
+fn token(account: &str, age: Option<&str>) -> anyhow::Result<()> {
     let key = SessionKey::kept_in(&local::emulator::project_root().join(".local"))?;
-    println!("{}", key.mint(account.parse::<AccountId>()?, &Clock::system())?);
+    let clock = match age {
+        None => Clock::system(),
+        Some("expired") => Clock::fixed(Clock::system().now_millis() - (ACCESS_SECONDS + 60) * 1000),
+        Some(_) => anyhow::bail!(USAGE),
+    };
+    println!("{}", key.mint(account.parse::<AccountId>()?, &clock)?);
     Ok(())
 }

@@ -86,6 +86,7 @@ pub async fn grade_one(settings: Settings, prices: &Prices, now: UnixMillis) -> 
         level: "3e",
         language: Language::Fr,
         rubric: &rubric,
+        pupils: &[],
     };
     let page = PageText {
         number: 1,

@@ -33,8 +33,13 @@ pub mod variable {
     pub const STRIPE_SIGNING_SECRET: &str = "STRIPE_SIGNING_SECRET";
     /// Whether Stripe's events are about real money: `true` or `false`.
     pub const STRIPE_LIVEMODE: &str = "STRIPE_LIVEMODE";
-    /// Where the web app is, as `https://corrigeuse.example`: Stripe's pages send the browser back there.
+    /// Where the web app is, as `https://corrigeuse.example`: Stripe's pages send the browser back there, and
+    /// letters lead there.
     pub const WEB_ORIGIN: &str = "WEB_ORIGIN";
+    /// The address that letters come from, optional: without it none is sent.
+    pub const MAIL_FROM: &str = "MAIL_FROM";
+    /// The address that answers to letters go to, optional.
+    pub const MAIL_REPLY_TO: &str = "MAIL_REPLY_TO";
     /// How long a worker holds a copy. Unit: seconds.
     pub const LEASE_SECONDS: &str = "LEASE_SECONDS";
 }

@@ -14,9 +14,14 @@ const NAMESPACE: &str = "LaCorrigeuse";
 static STAGE: LazyLock<String> =
     LazyLock::new(|| std::env::var("STAGE").unwrap_or_else(|_| "local".to_owned()));
 
-/// Starts logging at the levels of `RUST_LOG` (`info`, or `info,shared=debug`); `info` when it says nothing that
-/// can be read. A second call does nothing.
+/// Starts logging to stdout at the levels of `RUST_LOG` (`info`, or `info,shared=debug`); `info` when it says nothing
+/// that can be read. A second call does nothing.
 pub fn init() {
+    init_to(std::io::stdout);
+}
+
+/// As [`init`], to another place: `place` is asked for each line, which is written whole.
+pub fn init_to<W: std::io::Write + 'static>(place: impl Fn() -> W + Send + Sync + 'static) {
     // `Targets`, not `EnvFilter`: the latter brings a megabyte of regular expressions to every function.
     let levels = std::env::var("RUST_LOG")
         .ok()
@@ -24,6 +29,7 @@ pub fn init() {
     let levels = levels.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let lines = tracing_subscriber::fmt::layer()
         .json()
+        .with_writer(place)
         .flatten_event(true)
         .with_current_span(true)
         .with_span_list(false);

@@ -41,6 +41,8 @@ pub(crate) enum Fault {
     Conflict,
     /// The service fails with this status, having done nothing.
     Status(u16),
+    /// The service refuses it with this code.
+    Refused(&'static str),
     /// Whoever sent it dies just before.
     DeathBefore,
     /// Whoever sent it dies just after it was carried out.
@@ -111,19 +113,24 @@ impl Faulty {
         }
     }
 
-    /// The table and the queue, seen through this client.
-    pub(crate) fn doors(&self, config: &SdkConfig, table: &str) -> (Store, Queue) {
+    /// A configuration of clients that see the world through this one.
+    pub(crate) fn config(&self, config: &SdkConfig) -> SdkConfig {
         let retries = RetryConfig::standard()
             .with_max_attempts(ATTEMPTS)
             .with_initial_backoff(BACKOFF)
             .with_max_backoff(BACKOFF);
-        let config = config
+        config
             .to_owned()
             .into_builder()
             .http_client(self.clone())
             .retry_config(retries)
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .build();
+            .build()
+    }
+
+    /// The table and the queue, seen through this client.
+    pub(crate) fn doors(&self, config: &SdkConfig, table: &str) -> (Store, Queue) {
+        let config = self.config(config);
         // Of its own, or the faults of other tests would use up the retries of this one.
         let budget = RetryPartition::new(table.to_owned());
         let dynamo = aws_sdk_dynamodb::config::Builder::from(&config)
@@ -276,6 +283,7 @@ impl HttpConnector for Connector {
                 }
                 Some(Fault::Throttled) => Ok(throttled(&request)),
                 Some(Fault::Conflict) => Ok(conflict(&request)),
+                Some(Fault::Refused(code)) => Ok(answer(400, &json!({"__type": code, "message": "no"}))),
                 Some(Fault::Status(status)) => Ok(answer(status, &json!({"__type": "InternalServerError"}))),
             }
         })

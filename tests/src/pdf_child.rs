@@ -7,7 +7,7 @@ fn reader(limits: Limits) -> Reader {
 }
 
 /// A one-page PDF without a table, which a parser rebuilds: `objects` are numbered from 4.
-fn pdf(content: &[u8], filter: &str, objects: &[String]) -> Vec<u8> {
+pub(crate) fn pdf(content: &[u8], filter: &str, objects: &[String]) -> Vec<u8> {
     let mut file = b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n\
         2 0 obj\n<< /Type /Pages /Count 1 /Kids [3 0 R] >>\nendobj\n\
         3 0 obj\n<< /Type /Page /Parent 2 0 R /MediaBox [0 0 200 100] /Contents 99 0 R /Resources \

@@ -1,5 +1,6 @@
 //! `template.yaml` agrees with the code, and keeps the promises made about it.
 
+mod calls;
 pub(crate) mod document;
 mod policies;
 mod promises;
@@ -53,7 +54,7 @@ fn the_routes_of_the_local_router_are_those_of_the_template() {
 }
 
 #[test]
-fn only_the_three_http_functions_may_be_called_by_the_api() {
+fn only_the_http_functions_may_be_called_by_the_api() {
     let template = Template::read();
     let behind_routes: BTreeSet<String> = routes_of_the_template().into_values().collect();
     let callable: BTreeSet<String> = template

@@ -83,6 +83,7 @@ fn prompts(rubric: &Rubric) -> [Prompt; 2] {
         language: Language::Fr,
         statement: None,
         rubric,
+        pupils: &[],
     };
     let nobody = MaskedCopy::new(&[], Redaction::new(CopyCode::from_random(0), [], ""));
     let page = PageImage {

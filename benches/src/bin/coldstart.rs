@@ -2,26 +2,31 @@
 //! world without SDK. The programs take turns, so that a busy moment hits all of them.
 //!
 //! `cargo run --release -p benches --bin coldstart [-- --from <folder>] [-- --strict]`. The programs are those
-//! beside this one (`cargo build --release`), or `<folder>/<function>/bootstrap` (what `make package` made, unpacked).
+//! beside this one (`cargo build --release`), or those that `make package` made: `--from target/lambda/x86_64`.
 //!
-//! An HTTP function gets a request without token, and refuses it. The worker gets a batch of no messages. The
-//! sweeper gets its schedule's event, and asks a DynamoDB on this machine that finds nothing: its time holds
-//! nine empty queries at once.
+//! An HTTP function gets a request without token, and refuses it. The worker and `billing` get a batch of no messages.
+//! The sweeper gets its schedule's event, and asks a DynamoDB on this machine that finds nothing: its time holds
+//! five empty queries, three at a time. The webhook gets an event that is signed: its time holds the reading of the secret,
+//! the verification and the queue.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use benches::figures::{Figures, Goal};
-use benches::runtime_api::first_answer;
+use benches::runtime_api::{SIGNING_SECRET, first_answer};
+use local::stripe::courier::sign;
 use serde_json::{Value, json};
+use shared::clock::Clock;
 
 const ROUNDS: usize = 25;
 const TIMES_THE_BASELINE: f64 = 3.0;
 
 /// As `template.yaml` sets it. The provider on this machine needs no key, so the worker asks for no secret.
-const ENVIRONMENT: [(&str, &str); 8] = [
+const ENVIRONMENT: [(&str, &str); 14] = [
     ("TABLE_NAME", "corrigeuse"),
     ("BUCKET_NAME", "corrigeuse"),
     ("QUEUE_URL", "http://127.0.0.1/000000000000/work"),
@@ -30,6 +35,13 @@ const ENVIRONMENT: [(&str, &str); 8] = [
     ("MODEL_PROVIDER", "anthropic"),
     ("MODEL", "claude-sonnet-5-5"),
     ("MODEL_BASE_URL", "http://127.0.0.1:9"),
+    ("BILLING_QUEUE_URL", "http://127.0.0.1/000000000000/billing.fifo"),
+    ("STRIPE_KEY_SECRET", "corrigeuse/stripe-key"),
+    ("STRIPE_SIGNING_SECRET", "corrigeuse/stripe-signing"),
+    ("STRIPE_LIVEMODE", "false"),
+    ("WEB_ORIGIN", "https://app.example"),
+    // One file, as on Amazon Linux: Debian has a file a certificate beside it, which would all be read, for 3 ms.
+    ("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"),
 ];
 
 /// A program, its first event, and whether an answer is the one that belongs to it.
@@ -93,41 +105,39 @@ fn starts() -> anyhow::Result<Vec<Start>> {
         .nth(1)
         .map(PathBuf::from);
     let program = |name: &str| match &packages {
-        Some(folder) => folder.join(name).join("bootstrap"),
-        None => here.join(name),
+        Some(folder) => unpacked(&folder.join(name)),
+        None => Ok(here.join(name)),
     };
     let refused: fn(&Value) -> bool = |answer| answer["statusCode"] == 401;
-    let http = |name, event| Start {
-        name,
-        program: program(name),
-        event,
-        right: refused,
-        times: Vec::new(),
+    let starting = |name, event, right| {
+        program(name).map(|program| Start {
+            name,
+            program,
+            event,
+            right,
+            times: Vec::new(),
+        })
     };
+    let http = |name, event| starting(name, event, refused);
+    let none_failed: fn(&Value) -> bool = |answer| answer["batchItemFailures"] == json!([]);
+    let no_messages = json!({ "Records": [] });
     let assignment = "/api/assignments/0190a5a0-0000-7000-8000-000000000000";
     let starts = vec![
         Start {
+            name: "hello",
             program: here.join("hello"),
+            event: request("GET", "/"),
             right: |answer| answer["statusCode"] == 200,
-            ..http("hello", request("GET", "/"))
-        },
-        http("assignments", request("GET", "/api/assignments")),
-        http("grade", request("POST", &format!("{assignment}/runs"))),
-        http("status", request("GET", "/api/usage")),
-        Start {
-            name: "worker",
-            program: program("worker"),
-            event: json!({ "Records": [] }),
-            right: |answer| answer["batchItemFailures"] == json!([]),
             times: Vec::new(),
         },
-        Start {
-            name: "sweeper",
-            program: program("sweeper"),
-            event: schedule(),
-            right: |answer| answer["failures"] == 0,
-            times: Vec::new(),
-        },
+        http("assignments", request("GET", "/api/assignments"))?,
+        http("grade", request("POST", &format!("{assignment}/runs")))?,
+        http("status", request("GET", "/api/usage"))?,
+        http("checkout", request("POST", "/api/subscription/portal"))?,
+        starting("webhook", delivery(), |answer| answer["statusCode"] == 200)?,
+        starting("worker", no_messages.clone(), none_failed)?,
+        starting("billing", no_messages, none_failed)?,
+        starting("sweeper", schedule(), |answer| answer["failures"] == 0)?,
     ];
     for start in &starts {
         built(&start.program)?;
@@ -142,6 +152,39 @@ fn built(program: &Path) -> anyhow::Result<()> {
         program.display()
     );
     Ok(())
+}
+
+/// The program in a function's zip, beside it.
+fn unpacked(folder: &Path) -> anyhow::Result<PathBuf> {
+    let zip = folder.join("bootstrap.zip");
+    let done = Command::new("python3")
+        .args(["-m", "zipfile", "-e"])
+        .args([&zip, folder])
+        .status()
+        .context("python3 unpacks the packages")?;
+    ensure!(
+        done.success(),
+        "{} cannot be unpacked: make package",
+        zip.display()
+    );
+    let program = folder.join("bootstrap");
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755))?;
+    Ok(program)
+}
+
+/// An event of Stripe's as it comes through a function URL.
+fn delivery() -> Value {
+    let body = json!({
+        "id": "evt_bench", "object": "event", "api_version": "2026-09-30.endive", "created": 1_795_176_000,
+        "livemode": false, "type": "invoice.paid",
+        "data": { "object": { "id": "in_bench", "object": "invoice", "customer": "cus_bench" } },
+    })
+    .to_string();
+    let now = Clock::system().now_millis() / 1000;
+    let mut event = request("POST", "/");
+    event["headers"]["stripe-signature"] = sign(&body, now, &[SIGNING_SECRET.to_owned()]).into();
+    event["body"] = body.into();
+    event
 }
 
 /// A request of API Gateway, payload version 2.0, without a token.

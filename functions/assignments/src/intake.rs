@@ -2,7 +2,7 @@
 //! size that can be graded, a barème that adds up.
 
 use serde::Deserialize;
-use shared::domain::failure::{Failure, Sentence};
+use shared::domain::failure::{Failure, Internal, Sentence};
 use shared::domain::ids::AssignmentId;
 use shared::domain::rubric::Rubric;
 use shared::domain::time::UnixMillis;
@@ -157,7 +157,7 @@ pub fn rubric(value: &serde_json::Value) -> Result<String, Failure> {
         code: "invalid-rubric",
         sentence: Sentence::new(error.sentence(Language::Fr), error.sentence(Language::En)),
     })?;
-    serde_json::to_string(&parsed).map_err(|error| Failure::Malformed(error.to_string()))
+    serde_json::to_string(&parsed).map_err(|error| Failure::Internal(Internal::new(error.to_string())))
 }
 
 /// The assignment is full.

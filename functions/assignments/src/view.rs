@@ -3,7 +3,7 @@
 use serde::Serialize;
 use shared::domain::copy::{Copy, CopyState};
 use shared::domain::failure::{Failure, Internal};
-use shared::store::{Assignment, PresignedPost, RubricRecord};
+use shared::store::{Assignment, PresignedPost, RubricRecord, result_run};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
@@ -117,8 +117,12 @@ pub struct CopyView {
     pupil: Option<String>,
     size_bytes: u64,
     state: CopyState,
+    /// The run that has it, or had it last.
     #[serde(skip_serializing_if = "Option::is_none")]
     run: Option<String>,
+    /// The run that its published result came from: there as long as there is a result, whatever the state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result_run: Option<String>,
     created_at: String,
 }
 
@@ -131,6 +135,11 @@ impl From<Copy> for CopyView {
             size_bytes: copy.size_bytes,
             state: copy.state,
             run: copy.run.map(|run| run.to_string()),
+            result_run: copy
+                .result
+                .as_deref()
+                .and_then(result_run)
+                .map(|run| run.to_string()),
             created_at: copy.created_at.rfc3339(),
         }
     }

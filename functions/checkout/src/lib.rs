@@ -1,5 +1,6 @@
 //! Buying, changing and ending a subscription: every answer is what Stripe says now, stored before it is shown.
 
+mod customer;
 mod sell;
 mod view;
 

@@ -12,8 +12,8 @@ use shared::domain::subscription::{Payment, Pending, Subscription};
 use shared::domain::time::UnixMillis;
 use shared::store::{Billing, Checkout};
 
-use crate::Doors;
 use crate::view::{CheckoutView, InvoiceList, InvoiceView};
+use crate::{Doors, customer};
 
 /// A checkout that ends sooner than this is not offered again. Unit: seconds.
 const CHECKOUT_SECONDS_MIN: i64 = 300;
@@ -69,7 +69,7 @@ pub(crate) async fn checkout(doors: &Doors, account: AccountId, wish: Wish) -> R
         .id
         .clone();
     let stripe = doors.stripe().await?;
-    let customer = customer(doors, &stripe, account).await?;
+    let customer = customer::to_sell_to(doors, &stripe, account, wish.language).await?;
     for _ in 0..ROUNDS_MAX {
         // Before the sync, so that what was paid by now is in its answer.
         let known = doors.store.billing(account).await?.checkout;
@@ -115,15 +115,6 @@ async fn view(
     })
 }
 
-/// The account's customer: created before anything is sold to it, so that two checkouts are one customer's.
-async fn customer(doors: &Doors, stripe: &Stripe, account: AccountId) -> Result<String, Failure> {
-    if let Some(customer) = doors.store.billing(account).await?.customer {
-        return Ok(customer);
-    }
-    let created = stripe.create_customer(account, None).await?;
-    doors.store.link_customer(account, &created).await
-}
-
 async fn is_open(stripe: &Stripe, session: &str) -> Result<bool, Failure> {
     match stripe.checkout(session).await {
         Ok(found) => Ok(found.status.as_deref() == Some("open")),
@@ -166,11 +157,9 @@ async fn begin(
         success_url: &format!("{back}/subscription/return?session_id={{CHECKOUT_SESSION_ID}}"),
         cancel_url: &format!("{back}/subscription"),
         expires_at,
-        // The same until its hour or its predecessor is another: a second click finds the first one's session.
-        key: &format!(
-            "checkout-{account}-{price}-{language}-{}-{after}",
-            expires_at.get() / 1000
-        ),
+        // The same for a minute: a second click finds the first one's session. Not for longer, because Stripe
+        // keeps a failure under a key as well.
+        key: &format!("checkout-{account}-{price}-{language}-{}-{after}", seconds / 60),
     };
     let session = stripe.create_checkout(&order).await?;
     let page = session
@@ -245,7 +234,7 @@ pub(crate) async fn change(doors: &Doors, account: AccountId, to: Tier) -> Resul
             take_back(&stripe, &seen).await?;
         }
         if to > subscription.tier {
-            upgrade(&stripe, &seen, &subscription, &price.id).await?;
+            upgrade(&stripe, &seen, &price.id).await?;
         }
         if to < subscription.tier {
             if seen.cancel_at.is_some() {
@@ -311,24 +300,13 @@ async fn at_stripe(
 }
 
 /// At once; the invoice for the difference must be paid, or the old price stays.
-async fn upgrade(
-    stripe: &Stripe,
-    seen: &wire::Subscription,
-    subscription: &Subscription,
-    price: &str,
-) -> Result<(), Failure> {
+async fn upgrade(stripe: &Stripe, seen: &wire::Subscription, price: &str) -> Result<(), Failure> {
     let item = seen
         .items
         .data
         .first()
         .ok_or_else(|| Failure::Internal(Internal::new("a subscription without item")))?;
-    let from = &item.price.id;
-    let key = format!(
-        "upgrade-{}-{from}-{price}-{}",
-        seen.id,
-        subscription.term_start.get()
-    );
-    match stripe.change_price(&seen.id, &item.id, price, &key).await {
+    match stripe.change_price(&seen.id, &item.id, price).await {
         Ok(_) => Ok(()),
         Err(Refusal::Declined(code)) => {
             tracing::info!(code, "the card for an upgrade was declined");
@@ -359,8 +337,14 @@ async fn release(stripe: &Stripe, seen: &wire::Subscription) -> Result<(), Failu
 pub(crate) async fn portal(doors: &Doors, account: AccountId) -> Result<String, Failure> {
     let customer = doors.store.billing(account).await?.customer;
     let customer = customer.ok_or(Failure::Conflict(Conflict::NotSubscribed))?;
+    let stripe = doors.stripe().await?;
     let back = format!("{}/subscription/return", doors.web_origin);
-    Ok(doors.stripe().await?.portal(&customer, &back).await?)
+    match stripe.portal(&customer, &back).await {
+        Err(Refusal::Missing) if customer::is_deleted(&stripe, &customer).await? => {
+            Err(Failure::Conflict(Conflict::NotSubscribed))
+        }
+        answer => Ok(answer?),
+    }
 }
 
 /// The invoices of the account's customers.
@@ -372,18 +356,13 @@ pub(crate) async fn invoices(doors: &Doors, account: AccountId) -> Result<Invoic
     let stripe = doors.stripe().await?;
     let mut found = Vec::new();
     for customer in std::iter::once(customer).chain(&billing.others) {
-        found.extend(stripe.invoices_of(customer, PAGES_MAX).await?.objects);
+        match stripe.invoices_of(customer, PAGES_MAX).await {
+            Err(Refusal::Missing) if customer::is_deleted(&stripe, customer).await? => {}
+            answer => found.extend(answer?.objects),
+        }
     }
     found.sort_by_key(|invoice| std::cmp::Reverse(invoice.created));
-    let items = found.into_iter().map(|invoice| InvoiceView {
-        created: UnixMillis::new(invoice.created * 1000).rfc3339(),
-        status: invoice.status.unwrap_or_else(|| "draft".to_owned()),
-        total_cents: invoice.total,
-        currency: invoice.currency,
-        page: invoice.hosted_invoice_url,
-        pdf: invoice.invoice_pdf,
-        invoice: invoice.id,
-    });
+    let items = found.into_iter().map(InvoiceView::from);
     Ok(InvoiceList {
         items: items.collect(),
     })

@@ -1,9 +1,11 @@
 //! What the routes take, and what they answer beside [`Standing`].
 
 use serde::{Deserialize, Serialize};
+use shared::billing::wire;
 use shared::domain::Language;
 use shared::domain::catalogue::Interval;
 use shared::domain::standing::Standing;
+use shared::domain::time::UnixMillis;
 use utoipa::{IntoParams, ToSchema};
 
 /// How somebody wants to pay.
@@ -80,4 +82,18 @@ pub(crate) struct InvoiceView {
     /// The invoice as a PDF.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pdf: Option<String>,
+}
+
+impl From<wire::Invoice> for InvoiceView {
+    fn from(invoice: wire::Invoice) -> Self {
+        Self {
+            created: UnixMillis::new(invoice.created * 1000).rfc3339(),
+            status: invoice.status.unwrap_or_else(|| "draft".to_owned()),
+            total_cents: invoice.total,
+            currency: invoice.currency,
+            page: invoice.hosted_invoice_url,
+            pdf: invoice.invoice_pdf,
+            invoice: invoice.id,
+        }
+    }
 }

@@ -44,7 +44,8 @@ pub struct Doors {
 struct NewRun {
     /// The barème version; the latest when not said.
     rubric_version: Option<u32>,
-    /// The copies, at most 500; all that were uploaded and are not graded when not said.
+    /// The copies, at most 500: those that are graded already are graded, and charged, again. All that were uploaded
+    /// and have no proposal when not said.
     copies: Option<Vec<String>>,
 }
 
@@ -98,7 +99,8 @@ pub fn router(doors: Doors) -> (axum::Router, OpenApi) {
 }
 
 /// Start grading. The quota is checked and tokens are reserved before anything is sent; a run that does not fit
-/// is refused with what is left and what would fit.
+/// is refused with what is left and what would fit. A copy that is graded again keeps its proposal until there is
+/// another.
 #[utoipa::path(post, path = "/api/assignments/{assignment}/runs", tag = "runs", request_body = NewRun,
     params(("assignment" = String, Path), IdempotencyKey),
     responses((status = 202, body = AcceptedRun), (status = 402, body = Problem, content_type = "application/problem+json"), Problem))]

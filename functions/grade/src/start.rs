@@ -5,12 +5,12 @@ use std::collections::{HashMap, HashSet};
 use shared::domain::billing::{Cause, Message, Whose};
 use shared::domain::copy::{Copy, CopyState};
 use shared::domain::failure::{Conflict, Failure, Internal, Noun, QuotaExceeded, Sentence};
-use shared::domain::ids::{AccountId, CopyId, RunId};
+use shared::domain::ids::{AccountId, AssignmentId, CopyId, RunId};
 use shared::domain::plan::{Hold, Plan};
 use shared::domain::quota::{copies_that_fit, copy_estimate_tokens};
 use shared::domain::run::{Address, COPIES_MAX, Estimate, PREFIX_RESERVE_TOKENS, Reservation, Reserved, Run};
 use shared::domain::time::UnixMillis;
-use shared::store::{Assignment, Idempotency, Reserve, Starting};
+use shared::store::{Assignment, Idempotency, Reserve, Starting, result_run};
 
 use crate::Doors;
 
@@ -33,7 +33,7 @@ pub(crate) struct Request<'a> {
 pub(crate) enum Which {
     /// Every one that was uploaded and has no proposal.
     All,
-    /// These.
+    /// These, those that have a proposal included: they are graded again.
     These(Vec<CopyId>),
     /// Those that failed in a run.
     FailedIn(Address),
@@ -139,6 +139,7 @@ async fn reserve(
     match outcome {
         Reserved::Accepted(run) | Reserved::Repeated(run) => Ok(Some(run)),
         Reserved::Overtaken => Ok(None),
+        Reserved::Wasteful => Err(Failure::Conflict(Conflict::TooManyFailures)),
         Reserved::Refused(counter) => {
             let tokens: Vec<u64> = copies.iter().map(|estimate| estimate.tokens).collect();
             Err(Failure::QuotaExceeded(QuotaExceeded {
@@ -192,9 +193,8 @@ async fn estimates(
     // Those that a run is about to take are as good as taken.
     let (gradable, taken): (Vec<&Copy>, Vec<&Copy>) = candidates
         .iter()
-        .filter(|copy| copy.state.is_gradable())
-        .partition(|copy| !starting.holds(copy.copy));
-    let busy = taken.len() + candidates.iter().filter(|copy| copy.state.is_busy()).count();
+        .partition(|copy| !copy.state.is_busy() && !starting.holds(copy.copy));
+    let busy = taken.len() + in_open_runs(doors, assignment, &gradable).await?;
     let all_of_them = matches!(request.copies, Which::All);
     if busy > 0 && (!all_of_them || gradable.is_empty()) {
         return Err(Failure::Conflict(Conflict::CopiesBusy(busy)));
@@ -208,8 +208,29 @@ async fn estimates(
     let estimate = |copy: &&Copy| Estimate {
         copy: copy.copy,
         tokens: copy_estimate_tokens(uploaded.get(&copy.copy).copied().unwrap_or(copy.size_bytes)),
+        again: copy.has_proposal(),
     };
     Ok(gradable.iter().map(estimate).collect())
+}
+
+/// How many have a proposal of a run that is not over: its cost is added up from its copies when it ends, so they are
+/// its own until then.
+async fn in_open_runs(doors: &Doors, assignment: AssignmentId, copies: &[&Copy]) -> Result<usize, Failure> {
+    let mut proposals: HashMap<RunId, usize> = HashMap::new();
+    for run in copies
+        .iter()
+        .filter_map(|copy| copy.result.as_deref().and_then(result_run))
+    {
+        *proposals.entry(run).or_default() += 1;
+    }
+    let mut open = 0;
+    for (run, count) in proposals {
+        let record = doors.store.run(assignment, run).await?;
+        if record.is_some_and(|record| record.finished_at.is_none()) {
+            open += count;
+        }
+    }
+    Ok(open)
 }
 
 /// The copies that the request is about, as they are now.
@@ -222,7 +243,7 @@ async fn candidates(
     match &request.copies {
         Which::All => {
             let mut all = doors.store.all_copies(assignment).await?;
-            all.retain(|copy| uploaded.contains_key(&copy.copy));
+            all.retain(|copy| uploaded.contains_key(&copy.copy) && !copy.has_proposal());
             Ok(all)
         }
         Which::These(ids) => {

@@ -6,6 +6,7 @@ mod view;
 use axum::Json;
 use axum::extract::{FromRef, State};
 use shared::clock::Clock;
+use shared::domain::Language;
 use shared::domain::catalogue::Catalogue;
 use shared::domain::failure::Failure;
 use shared::domain::ids::{AssignmentId, CopyId, RunId};
@@ -89,13 +90,15 @@ async fn list_run_copies(
     caller: Caller,
     Path((assignment, run)): Path<(AssignmentId, RunId)>,
     paging: Paging,
+    language: Language,
 ) -> Result<Json<Page<RunCopy>>, Failure> {
-    let (assignment, record) = doors.store.owned_run(caller.account(), assignment, run).await?;
-    let page = progress::copies(&doors, &assignment, &record, &paging).await?;
+    let (_, record) = doors.store.owned_run(caller.account(), assignment, run).await?;
+    let page = progress::copies(&doors, &record, &paging, language).await?;
     Ok(Json(page))
 }
 
-/// Show a copy's published proposal: marks with evidence, flags, model, versions and cost. `pdf` names the file
+/// Show a copy's published proposal: marks with evidence, flags, model, versions and cost. `run` and `rubric_version`
+/// say where it came from: it stays until a later run has graded the copy again. `pdf` names the file
 /// that was graded, by digest and version; `pdf_changed` says whether another is in its place now.
 #[utoipa::path(get, path = "/api/assignments/{assignment}/copies/{copy}/result", tag = "status",
     params(("assignment" = String, Path), ("copy" = String, Path)),

@@ -2,20 +2,18 @@
 
 use std::collections::HashMap;
 
+use shared::domain::Language;
 use shared::domain::copy::Copy;
 use shared::domain::failure::{Failure, Internal, Noun};
 use shared::domain::ids::{AccountId, CopyId};
 use shared::domain::page::{Cursor, Page, Paging};
 use shared::domain::quota::Counter;
 use shared::domain::standing::Standing;
-use shared::grading::result::CopyResult;
+use shared::grading::result::{CopyResult, RESULT_BYTES_MAX};
 use shared::store::{Assignment, RunRecord, copy_key};
 
 use crate::Doors;
 use crate::view::{ResultNow, RunCopy, RunView, UsageView};
-
-/// Bytes of a stored result, at most.
-const RESULT_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// A run with its money.
 pub(crate) async fn run(doors: &Doors, record: &RunRecord) -> Result<RunView, Failure> {
@@ -40,12 +38,12 @@ pub(crate) async fn runs(
     })
 }
 
-/// A page of a run's copies, in the manifest's order.
+/// A page of a run's copies, in the manifest's order; failures are told in `language`.
 pub(crate) async fn copies(
     doors: &Doors,
-    assignment: &Assignment,
     record: &RunRecord,
     paging: &Paging,
+    language: Language,
 ) -> Result<Page<RunCopy>, Failure> {
     let from = paging.cursor.as_ref().map_or(Ok(0), Cursor::place)?;
     let manifest = doors.store.manifest(&record.run.address()).await?;
@@ -56,12 +54,11 @@ pub(crate) async fn copies(
         .map(|estimate| estimate.copy)
         .collect();
     let next = from.saturating_add(ids.len());
-    let found = doors.store.copies_by_id(assignment.assignment, &ids).await?;
+    let found = doors.store.copies_by_id(record.run.assignment, &ids).await?;
     let by_id: HashMap<CopyId, Copy> = found.into_iter().map(|copy| (copy.copy, copy)).collect();
     let view = |id: &CopyId| {
         let copy = by_id.get(id)?;
-        let ours = copy.run == Some(record.run.run);
-        Some(RunCopy::new(copy, ours, assignment.language))
+        Some(RunCopy::new(copy, record.run.run, language))
     };
     Ok(Page {
         items: ids.iter().filter_map(view).collect(),

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use shared::domain::Language;
 use shared::domain::copy::{Copy, CopyState};
+use shared::domain::ids::RunId;
 use shared::domain::money::Spent;
 use shared::domain::plan::Plan;
 use shared::domain::quota::Counter;
@@ -10,7 +11,7 @@ use shared::domain::run::{Reservation, ReservationState, RunState};
 use shared::grading::Phase;
 use shared::grading::cost::usd;
 use shared::grading::result::CopyResult;
-use shared::store::RunRecord;
+use shared::store::{RunRecord, result_run};
 use utoipa::ToSchema;
 
 /// A run's progress.
@@ -153,11 +154,15 @@ pub struct RunCopy {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pupil: Option<String>,
-    /// `new` when it was given back or is in another run now.
+    /// How it stands in this run: `new` when it was given back, or another run has it now or has graded it again.
     state: CopyState,
+    /// The later run that has it, or had it last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    later_run: Option<String>,
     /// While a worker has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     phase: Option<ShownPhase>,
+    /// What this run published, for as long as no later run has graded the copy again.
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<ResultView>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -181,19 +186,30 @@ struct ResultView {
 struct FailureView {
     /// Stable, kebab-case.
     code: String,
-    /// What and what to do, in the assignment's language.
+    /// What and what to do, in the caller's language.
     detail: String,
 }
 
 impl RunCopy {
     /// A copy as its run sees it.
-    pub fn new(copy: &Copy, ours: bool, language: Language) -> Self {
-        let summary = copy.summary.as_ref().filter(|_| ours);
+    pub fn new(copy: &Copy, run: RunId, language: Language) -> Self {
+        let ours = copy.run == Some(run);
+        let published = copy.result.as_deref().and_then(result_run) == Some(run);
+        let state = if published {
+            CopyState::Graded
+        } else if ours && copy.state != CopyState::Graded {
+            copy.state
+        } else {
+            // Not this run's; or given back, and graded by an earlier one.
+            CopyState::New
+        };
+        let summary = copy.summary.as_ref().filter(|_| published);
         Self {
             copy: copy.copy.to_string(),
             name: copy.file_name.clone(),
             pupil: copy.pupil.clone().filter(|pupil| !pupil.is_empty()),
-            state: if ours { copy.state } else { CopyState::New },
+            state,
+            later_run: copy.run.filter(|last| *last > run).map(|last| last.to_string()),
             phase: copy
                 .phase
                 .as_deref()

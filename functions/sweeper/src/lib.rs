@@ -1,11 +1,12 @@
 //! Every minute: send what the outbox still holds, bring every pending run nearer its end, compare counters
-//! with their entries. The fast paths elsewhere only make things quick; this makes them certain.
+//! with their entries, send the letters that are due. The fast paths elsewhere only make things quick; this makes them certain.
 
 mod audit;
+mod letters;
 
 use std::iter::Sum;
 
-use futures::future::{join, join_all};
+use futures::future::join;
 use futures::stream::{self, StreamExt as _};
 use serde::Serialize;
 use shared::clock::Clock;
@@ -16,10 +17,16 @@ use shared::domain::time::UnixMillis;
 use shared::store::{OUTBOX_SHARDS, PendingRun, Queue, Store};
 use shared::telemetry::{Metrics, Unit};
 
+pub use letters::Post;
+
 /// A message younger than this is left to whoever wrote it. Unit: seconds.
 const OUTBOX_GRACE_SECONDS: i64 = 10;
-/// Runs looked at in one sweep, oldest first.
+/// Partitions of the outbox looked at at once: each more is another connection that a cold start must open, and an
+/// empty partition answers in milliseconds.
+const SHARDS_AT_ONCE: usize = 2;
+/// Runs of one page, oldest first, and pages looked at in one sweep.
 const RUNS_MAX: i32 = 500;
+const PAGES_MAX: usize = 20;
 /// Runs looked at at once.
 const RUNS_AT_ONCE: usize = 8;
 /// A run starts within this, or its first message is sent again. Unit: seconds.
@@ -34,6 +41,8 @@ pub struct Doors {
     pub store: Store,
     /// The work queue.
     pub queue: Queue,
+    /// Sends letters; `None` where no mail is sent.
+    pub post: Option<Post>,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -51,6 +60,14 @@ pub struct Swept {
     pub pending: u64,
     /// Tokens by which counters and entries differ. Anything but 0 is an alarm.
     pub drift_tokens: u64,
+    /// Letters that SES took.
+    pub letters_sent: u64,
+    /// Letters that will not be sent. Anything but 0 is an alarm.
+    pub letters_lost: u64,
+    /// Letters that wait for an address.
+    pub letters_unaddressed: u64,
+    /// Letters that should have been sent an hour ago, and were tried in vain. Anything but 0 is an alarm.
+    pub letters_late: u64,
     /// Steps that failed; the next sweep takes them again.
     pub failures: u64,
 }
@@ -64,6 +81,10 @@ impl Swept {
             .value("RunsSwept", Unit::Count, self.finished)
             .value("RunsPending", Unit::Count, self.pending)
             .value("LedgerDrift", Unit::Count, self.drift_tokens)
+            .value("LettersSent", Unit::Count, self.letters_sent)
+            .value("LettersLost", Unit::Count, self.letters_lost)
+            .value("LettersUnaddressed", Unit::Count, self.letters_unaddressed)
+            .value("LettersLate", Unit::Count, self.letters_late)
             .value("SweepFailures", Unit::Count, self.failures)
             .emit(clock.now_millis());
     }
@@ -84,6 +105,10 @@ impl Sum for Swept {
             finished: sum.finished + step.finished,
             pending: sum.pending + step.pending,
             drift_tokens: sum.drift_tokens + step.drift_tokens,
+            letters_sent: sum.letters_sent + step.letters_sent,
+            letters_lost: sum.letters_lost + step.letters_lost,
+            letters_unaddressed: sum.letters_unaddressed + step.letters_unaddressed,
+            letters_late: sum.letters_late + step.letters_late,
             failures: sum.failures + step.failures,
         })
     }
@@ -108,9 +133,16 @@ fn counted(step: &str, done: Result<Swept, Failure>) -> Swept {
 pub async fn sweep(doors: &Doors) -> Swept {
     let now = UnixMillis::new(doors.clock.now_millis());
     let before = now.plus_seconds(-OUTBOX_GRACE_SECONDS);
-    let shards = join_all((0..OUTBOX_SHARDS).map(|shard| send_shard(doors, shard, before)));
-    let (sent, advanced) = join(shards, advance_all(doors, now)).await;
-    sent.into_iter().chain([advanced]).sum()
+    let shards: Vec<_> = (0..OUTBOX_SHARDS)
+        .map(|shard| send_shard(doors, shard, before))
+        .collect();
+    let shards = stream::iter(shards)
+        .buffer_unordered(SHARDS_AT_ONCE)
+        .collect::<Vec<Swept>>();
+    // One after the other: letters wait for nobody, and a question beside the others would be a connection more.
+    let sent = async { (shards.await, letters::send_due(doors, now).await) };
+    let ((sent, letters), advanced) = join(sent, advance_all(doors, now)).await;
+    sent.into_iter().chain([advanced, letters]).sum()
 }
 
 /// Sends what one partition of the outbox still holds, oldest first.
@@ -133,12 +165,31 @@ async fn send_shard(doors: &Doors, shard: u8, before: UnixMillis) -> Swept {
     steps.into_iter().sum()
 }
 
-/// Brings the pending runs nearer their end, then audits the ledgers that are due and those of runs that ended.
+/// Brings the pending runs nearer their end, page by page: long runs in front must not hide a dead worker behind
+/// them.
 async fn advance_all(doors: &Doors, now: UnixMillis) -> Swept {
-    let runs = match doors.store.pending_runs(RUNS_MAX).await {
-        Ok(runs) => runs,
-        Err(failure) => return counted("runs", Err(failure)),
-    };
+    let mut swept = Vec::new();
+    let mut last = None;
+    for _ in 0..PAGES_MAX {
+        let runs = match doors.store.pending_runs(last.as_ref(), RUNS_MAX).await {
+            Ok(runs) => runs,
+            Err(failure) => {
+                swept.push(counted("runs", Err(failure)));
+                break;
+            }
+        };
+        swept.push(advance_page(doors, &runs, now).await);
+        let full = i32::try_from(runs.len()).is_ok_and(|count| count >= RUNS_MAX);
+        last = runs.into_iter().next_back();
+        if !full {
+            break;
+        }
+    }
+    swept.into_iter().sum()
+}
+
+/// Brings some pending runs nearer their end, then audits the ledgers that are due and those of runs that ended.
+async fn advance_page(doors: &Doors, runs: &[PendingRun], now: UnixMillis) -> Swept {
     let steps = runs
         .iter()
         .map(async |run| (run, counted("run", advance(doors, run, now).await)));
@@ -203,9 +254,10 @@ async fn revive(doors: &Doors, address: &Address, now: UnixMillis) -> Result<u64
     }
     let age_minutes = now.unsigned().saturating_sub(record.run.created_at.unsigned()) / 60_000;
     let all = age_minutes > 0 && age_minutes % RESEND_MINUTES == 0;
+    let is_over = |copy: &Copy| copy.lease_until.is_none_or(|until| until < now);
     let waits = |copy: &Copy| match copy.state {
-        CopyState::Leased => copy.lease_until.is_some_and(|until| until < now),
-        CopyState::Queued => all,
+        CopyState::Leased => is_over(copy),
+        CopyState::Queued => all && is_over(copy),
         CopyState::New | CopyState::Graded | CopyState::Failed => false,
     };
     let copies = doors.store.run_copies(address).await?;

@@ -15,14 +15,12 @@ use shared::store::{Extended, reply_key};
 use shared::telemetry::{Metrics, Unit};
 use tokio::time::Instant;
 
-use crate::Doors;
 use crate::meter::{Bill, unknown_tokens_max, unseen_calls};
+use crate::{Doors, WAIT_SECONDS_MAX, wait_seconds};
 
 /// Answers asked of the model for one prompt in one lease: a broken one is asked again once.
 const ANSWERS_MAX: usize = 2;
 const REPLY_BYTES_MAX: usize = 1024 * 1024;
-/// A copy comes back within this. Unit: seconds.
-const WAIT_SECONDS_MAX: i64 = 900;
 
 /// Why a copy is not graded by this lease.
 #[derive(Debug)]
@@ -113,7 +111,7 @@ impl<M: Model> Asking<'_, M> {
             }
             // What the run's other copies leave may be enough; on its last lease the copy ends.
             Extended::Later => Err(Trouble::Later {
-                seconds: self.wait_seconds(),
+                seconds: wait_seconds(self.copy.epoch),
                 failure: CopyFailure::quota(needed),
             }),
             Extended::QuotaExceeded => Err(Trouble::Copy(CopyFailure::quota(needed))),
@@ -264,13 +262,6 @@ impl<M: Model> Asking<'_, M> {
         Ok(())
     }
 
-    /// 20 s, 1 min, 3 min, 9 min, 15 min: an outage of half an hour fails nothing.
-    fn wait_seconds(&self) -> i64 {
-        const FIRST_SECONDS: i64 = 20;
-        let grown = FIRST_SECONDS.saturating_mul(3_i64.saturating_pow(self.copy.epoch.saturating_sub(1)));
-        grown.min(WAIT_SECONDS_MAX)
-    }
-
     fn refused(&mut self, failure: &ModelFailure) -> Trouble {
         tracing::warn!(cause = %failure, "the model did not answer");
         self.waste_tokens += failure.billed.map_or(0, |usage| usage.charged_tokens());
@@ -282,7 +273,7 @@ impl<M: Model> Asking<'_, M> {
             Reason::RateLimited {
                 retry_after: Some(wait),
             } => i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
-            _ => self.wait_seconds(),
+            _ => wait_seconds(self.copy.epoch),
         };
         Trouble::Later {
             seconds: asked.clamp(1, WAIT_SECONDS_MAX),

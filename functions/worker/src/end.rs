@@ -9,7 +9,7 @@ use shared::telemetry::{Metrics, Unit};
 
 use crate::ask::Trouble;
 use crate::meter::Bill;
-use crate::{Doors, Next, RETRY_SECONDS};
+use crate::{Doors, Next, RETRY_SECONDS, cause};
 
 /// A lease at its end.
 pub(crate) struct Ending<'a> {
@@ -25,6 +25,18 @@ pub(crate) struct Ended {
     /// Paid in vain. Unit: tokens.
     pub(crate) waste_tokens: u64,
     pub(crate) outcome: Outcome,
+    bill: Bill,
+}
+
+impl Ended {
+    /// Used for the copy's marks. Told by the lease that settled it alone: what an earlier one paid, it found again.
+    /// Unit: tokens.
+    pub(crate) fn used_tokens(&self) -> u64 {
+        match self.outcome {
+            Outcome::Graded => self.bill.used,
+            Outcome::Failed(_) | Outcome::Open => 0,
+        }
+    }
 }
 
 /// What a lease made of its copy.
@@ -48,11 +60,7 @@ impl Ending<'_> {
             Err(Trouble::Ours(_)) if last_lease => self.void(&CopyFailure::attempts_exhausted()).await,
             Err(Trouble::Later { seconds, .. }) => self.come_back(seconds).await,
             Err(Trouble::Ours(failure)) => {
-                let cause = match &failure {
-                    Failure::Internal(internal) | Failure::Unavailable(internal) => internal.for_log(),
-                    other => other.code(),
-                };
-                tracing::error!(cause, "a copy's step failed; it comes back");
+                tracing::error!(cause = cause(&failure), "a copy's step failed; it comes back");
                 self.come_back(RETRY_SECONDS).await
             }
         }
@@ -89,18 +97,21 @@ impl Ending<'_> {
             next: Next::Done,
             waste_tokens,
             outcome,
+            bill: self.bill,
         })
     }
 
     /// The answers that were used are kept for the next lease; only the others were in vain.
     async fn come_back(&self, seconds: i64) -> Result<Ended, Failure> {
-        if !self.doors.store.release(self.address, self.copy).await? {
+        let until = self.doors.now().plus_seconds(seconds);
+        if !self.doors.store.release(self.address, self.copy, until).await? {
             return Ok(self.overtaken().await);
         }
         Ok(Ended {
             next: Next::Later(seconds),
             waste_tokens: self.bill.waste,
             outcome: Outcome::Open,
+            bill: self.bill,
         })
     }
 
@@ -121,6 +132,7 @@ impl Ending<'_> {
             next: Next::Done,
             waste_tokens: paid,
             outcome: Outcome::Open,
+            bill: self.bill,
         }
     }
 }

@@ -4,9 +4,9 @@ use sha2::{Digest, Sha256};
 use shared::domain::copy::{Lease, ResultSummary};
 use shared::domain::failure::{CopyFailure, Failure, Internal};
 use shared::domain::ids::CopyId;
-use shared::domain::mark::Rounding;
+use shared::domain::mark::{Finding, Flag, Rounding};
 use shared::domain::run::{Address, ReservationState};
-use shared::grading::detect::{Pupil, Roster, detect};
+use shared::grading::detect::{Detected, Pupil, Roster, detect};
 use shared::grading::prompt;
 use shared::grading::reply;
 use shared::grading::result::Provenance;
@@ -88,7 +88,7 @@ pub(crate) async fn grade<M: Model>(
             .outcome
             .measure(address, id)
             .value("CopyMilliseconds", Unit::Milliseconds, elapsed)
-            .value("CopyTokens", Unit::Count, bill.used)
+            .value("CopyTokens", Unit::Count, ended.used_tokens())
             .value("WasteTokens", Unit::Count, ended.waste_tokens),
     );
     Ok(ended.next)
@@ -102,6 +102,7 @@ async fn work<M: Model>(asking: &mut Asking<'_, M>) -> Result<Box<Charge>, Troub
     let roster = Roster::new(brief.assignment.roster.iter().map(String::as_str));
     let found = detect(&pages.texts, &asking.copy.file_name, &roster, &brief.rubric);
     let whose = found.pupil.finding();
+    let redaction = redaction(asking, &brief, &found);
     let pupil = match found.pupil {
         Pupil::Listed(place) => brief.assignment.roster.get(place).cloned(),
         Pupil::Unlisted(name) => Some(name),
@@ -109,17 +110,6 @@ async fn work<M: Model>(asking: &mut Asking<'_, M>) -> Result<Box<Charge>, Troub
     };
     let pupil = asking.copy.pupil.clone().or(pupil);
 
-    let people = brief
-        .assignment
-        .roster
-        .iter()
-        .map(String::as_str)
-        .chain(pupil.as_deref());
-    let redaction = Redaction::new(
-        code(asking.address, asking.copy.copy),
-        people,
-        &asking.copy.file_name,
-    );
     let masked = MaskedCopy::new(&pages.texts, redaction);
     asking.took(Phase::Detection, started);
     if masked.is_blank() {
@@ -140,8 +130,28 @@ async fn work<M: Model>(asking: &mut Asking<'_, M>) -> Result<Box<Charge>, Troub
     verified
         .findings
         .extend(whose.filter(|_| asking.copy.pupil.is_none()));
+    // Of a name that the class list does not hold, what all copies share was not cleared.
+    let shared = asking
+        .copy
+        .pupil
+        .as_deref()
+        .filter(|name| prompt::shares_name(&prompt, name));
+    verified
+        .findings
+        .extend(shared.map(|_| Finding::on_copy(Flag::NameVisible)));
     asking.took(Phase::Verification, started);
     publish(asking, &brief, &pages, verified, pupil).await
+}
+
+/// What hides the names of a copy in which this was found: those of the class, what the teacher and the copy say of
+/// whose it is, and what looks like one.
+pub(crate) fn redaction<M>(asking: &Asking<'_, M>, brief: &Brief, found: &Detected) -> Redaction {
+    let listed = brief.assignment.roster.iter().map(String::as_str);
+    let written = found.other_name.as_deref();
+    let people = listed.chain(asking.copy.pupil.as_deref()).chain(written);
+    let code = code(asking.address, asking.copy.copy);
+    let words = brief.words();
+    Redaction::new(code, people, &asking.copy.file_name).guessing(words.iter().map(String::as_str))
 }
 
 /// What a grading call may use beyond the prefix, which the run's warm-up has written to the cache.
@@ -168,7 +178,6 @@ async fn publish<M: Model>(
     pupil: Option<String>,
 ) -> Result<Box<Charge>, Trouble> {
     let doors = asking.doors;
-    let pupil = pupil.or_else(|| asking.copy.pupil.clone());
     let provenance = Provenance {
         provider: doors.provider.as_str().to_owned(),
         model: doors.model.clone(),
@@ -186,7 +195,8 @@ async fn publish<M: Model>(
         pupil.as_deref(),
         provenance,
     );
-    let bytes = serde_json::to_vec(&document)
+    let bytes = document
+        .stored()
         .map_err(|error| Failure::Internal(Internal::new(format!("result: {error}"))))?;
     let key = result_key(asking.address, asking.copy.copy, asking.copy.epoch);
     doors.objects.put(&key, "application/json", bytes).await?;

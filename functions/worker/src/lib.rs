@@ -4,6 +4,8 @@
 //! of one message is that message's: the others of its batch are done.
 
 mod ask;
+mod choice;
+mod covers;
 mod end;
 mod grade;
 mod meter;
@@ -18,19 +20,22 @@ use shared::domain::failure::{Failure, Internal};
 use shared::domain::money::Rates;
 use shared::domain::run::Message;
 use shared::domain::time::UnixMillis;
-use shared::llm::prices::{PriceError, PriceRow, Prices};
+use shared::llm::prices::Prices;
 use shared::llm::{Model, Provider};
 use shared::pdf::Reader;
 use shared::store::{Objects, Queue, Store};
 use shared::telemetry::{Lines, Metrics};
 use tracing::Instrument;
 
-pub use models::{KeyUnread, Models};
+pub use choice::Choice;
+pub use models::Models;
 
 /// The longest that a message is sent back for. Unit: seconds.
 const LATER_SECONDS_MAX: i64 = 900;
 /// How soon a message comes back after a failure of ours. Unit: seconds.
 const RETRY_SECONDS: i64 = 15;
+/// What failed comes back within this. Unit: seconds.
+const WAIT_SECONDS_MAX: i64 = 900;
 
 /// What the worker needs.
 #[derive(Debug, Clone)]
@@ -75,17 +80,10 @@ impl Doors {
         self.metrics.write(metrics.line(self.clock.now_millis()));
     }
 
-    /// The model's price row of today.
-    ///
-    /// # Errors
-    /// [`PriceError`] names the models that have a price.
-    pub fn rates_today(&self) -> Result<&PriceRow, PriceError> {
-        self.prices.row(self.provider.as_str(), &self.model, self.now())
-    }
-
     fn rates(&self, prompt_tokens: u64) -> Result<Rates, Failure> {
         let row = self
-            .rates_today()
+            .prices
+            .row(self.provider.as_str(), &self.model, self.now())
             .map_err(|error| Failure::Internal(Internal::new(error.to_string())))?;
         Ok(row.rates(prompt_tokens))
     }
@@ -134,11 +132,24 @@ async fn one<M: Model>(doors: &Doors, model: &M, message: &SqsMessage) -> Next {
         }
     };
     done.unwrap_or_else(|failure| {
-        let cause = match &failure {
-            Failure::Internal(internal) | Failure::Unavailable(internal) => internal.for_log(),
-            other => other.code(),
-        };
+        let cause = cause(&failure);
         span.in_scope(|| tracing::error!(cause, "a step failed; its message comes back"));
         Next::Later(RETRY_SECONDS)
     })
+}
+
+/// A failure's cause, for the log.
+fn cause(failure: &Failure) -> &str {
+    match failure {
+        Failure::Internal(internal) | Failure::Unavailable(internal) => internal.for_log(),
+        other => other.code(),
+    }
+}
+
+/// How long what failed in its `epoch`th lease waits: 20 s, 1 min, 3 min, 9 min, 15 min. An outage of half an hour
+/// fails nothing.
+fn wait_seconds(epoch: u32) -> i64 {
+    const FIRST_SECONDS: i64 = 20;
+    let grown = FIRST_SECONDS.saturating_mul(3_i64.saturating_pow(epoch.saturating_sub(1)));
+    grown.min(WAIT_SECONDS_MAX)
 }

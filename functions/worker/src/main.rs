@@ -4,12 +4,12 @@ use aws_lambda_events::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use shared::clock::Clock;
 use shared::config::{number_or, optional, required, variable};
-use shared::llm::prices::Prices;
-use shared::llm::{Provider, Settings};
+use shared::domain::time::UnixMillis;
+use shared::llm::Settings;
 use shared::pdf::Reader;
 use shared::store::Clients;
 use shared::telemetry::Lines;
-use worker::{Doors, Models, handle};
+use worker::{Choice, Doors, Models, handle};
 
 /// A worker holds a copy for longer than it may live.
 const LEASE_SECONDS: i64 = 330;
@@ -27,15 +27,23 @@ async fn serve() -> Result<(), Error> {
     shared::telemetry::init();
     let clock = Clock::system();
     let clients = Clients::load().await;
-    let provider: Provider = required(variable::MODEL_PROVIDER)?.parse()?;
-    let model = required(variable::MODEL)?;
+    let Choice {
+        provider,
+        model,
+        prices,
+    } = Choice::new(
+        &required(variable::MODEL_PROVIDER)?,
+        required(variable::MODEL)?,
+        optional(variable::PRICES_OVERRIDE).as_deref(),
+        UnixMillis::new(clock.now_millis()),
+    )?;
     let mut settings = Settings::new(provider, &model);
     settings.base_url = optional(variable::MODEL_BASE_URL);
     let doors = Doors {
         store: clients.store(&required(variable::TABLE_NAME)?),
         objects: clients.objects(&required(variable::BUCKET_NAME)?),
         queue: clients.queue(&required(variable::QUEUE_URL)?),
-        prices: Prices::load(optional(variable::PRICES_OVERRIDE).as_deref())?,
+        prices,
         provider,
         model,
         reader: Reader::new(),
@@ -43,12 +51,9 @@ async fn serve() -> Result<(), Error> {
         clock: clock.clone(),
         metrics: Lines::Stdout,
     };
-    // A model without a price is found here, not in the middle of a run.
-    doors.rates_today()?;
     let key_secret = optional(variable::MODEL_KEY_SECRET);
     let models = Models::new(clients.secrets(clock), key_secret, settings);
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async {
-        models.ready().await?;
         Ok::<_, Error>(handle(&doors, &models, event.payload).await)
     }))
     .await

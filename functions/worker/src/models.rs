@@ -17,17 +17,25 @@ pub struct Models {
     kept: Mutex<Option<(Arc<str>, Arc<Anthropic>)>>,
 }
 
-/// The key cannot be read from its secret, and never was.
-#[derive(Debug, thiserror::Error)]
-#[error("the model's key cannot be read from its secret: {0}")]
-pub struct KeyUnread(String);
+/// Nothing was sent.
+fn unsent(reason: Reason, cause: &dyn std::fmt::Display) -> ModelFailure {
+    tracing::error!(%cause, "no model can be called");
+    ModelFailure {
+        reason,
+        billed: None,
+        attempts: 0,
+        unknown_calls: 0,
+        request_id: None,
+    }
+}
 
-impl KeyUnread {
-    fn new(failure: Failure) -> Self {
-        match failure {
-            Failure::Unavailable(cause) | Failure::Internal(cause) => Self(cause.for_log().to_owned()),
-            other => Self(other.code().to_owned()),
-        }
+/// While secrets cannot be read for a moment, a copy waits as it does for a provider that is away. A key that only a
+/// person can put right is like an account that is refused.
+fn unread(failure: &Failure) -> ModelFailure {
+    match failure {
+        Failure::Unavailable(cause) => unsent(Reason::Unreachable, &cause.for_log()),
+        Failure::Internal(cause) => unsent(Reason::Unauthorized, &cause.for_log()),
+        other => unsent(Reason::Unauthorized, &other.code()),
     }
 }
 
@@ -43,36 +51,19 @@ impl Models {
         }
     }
 
-    /// Reads the key, if it was not read lately.
-    ///
-    /// # Errors
-    /// It never was, and cannot be: an invocation then fails, and its messages come back.
-    pub async fn ready(&self) -> Result<(), KeyUnread> {
-        self.key().await.map(|_| ())
-    }
-
-    async fn key(&self) -> Result<Arc<str>, KeyUnread> {
+    async fn key(&self) -> Result<Arc<str>, Failure> {
         match &self.key_secret {
             None => Ok(Arc::from("")),
-            Some(name) => self.secrets.get(name).await.map_err(KeyUnread::new),
+            Some(name) => self.secrets.get(name).await,
         }
     }
 
     /// The client. Its connections are kept between invocations. Settings and keys that cannot work are like an
     /// account that is refused: the copies fail at once and say so, instead of waiting for an administrator unseen.
     async fn client(&self) -> Result<Arc<Anthropic>, ModelFailure> {
-        let failure = |cause: &dyn std::fmt::Display| {
-            tracing::error!(%cause, "no model can be called");
-            ModelFailure {
-                reason: Reason::Unauthorized,
-                billed: None,
-                attempts: 0,
-                unknown_calls: 0,
-                request_id: None,
-            }
-        };
-        let key = self.key().await.map_err(|unread| failure(&unread))?;
-        self.client_with(key).map_err(|wrong| failure(&wrong))
+        let key = self.key().await.map_err(|failure| unread(&failure))?;
+        self.client_with(key)
+            .map_err(|wrong| unsent(Reason::Unauthorized, &wrong))
     }
 
     /// The client for a key that was read after this client's was refused; `None` when it is still the same.

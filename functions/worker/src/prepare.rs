@@ -18,7 +18,7 @@ use shared::telemetry::{Metrics, Unit};
 use tokio::time::{Duration, Instant};
 
 use crate::meter::{unknown_tokens_max, unseen_calls};
-use crate::{Doors, Next};
+use crate::{Doors, Next, cause, wait_seconds};
 
 /// The warm-up is worth waiting for, not more.
 const WARM_UP_MAX: Duration = Duration::from_secs(60);
@@ -64,6 +64,21 @@ impl Brief {
         })
     }
 
+    /// All that the teacher wrote.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let Assignment {
+            title,
+            subject,
+            level,
+            statement,
+            ..
+        } = &self.assignment;
+        let rubric = serde_json::to_string(&self.rubric).unwrap_or_default();
+        let mut words = vec![title.clone(), subject.clone(), level.clone(), rubric];
+        words.extend(statement.clone());
+        words
+    }
+
     pub(crate) fn exam(&self) -> Exam<'_> {
         Exam {
             title: &self.assignment.title,
@@ -72,6 +87,7 @@ impl Brief {
             language: self.assignment.language,
             statement: self.assignment.statement.as_deref(),
             rubric: &self.rubric,
+            pupils: &self.assignment.roster,
         }
     }
 }
@@ -79,7 +95,12 @@ impl Brief {
 pub(crate) async fn prepare<M: Model>(doors: &Doors, model: &M, address: &Address) -> Result<Next, Failure> {
     let now = doors.now();
     let until = now.plus_seconds(doors.lease_seconds);
-    let record = match doors.store.lease_preparation(address, now, until).await? {
+    let holder = uuid::Uuid::new_v4().to_string();
+    let record = match doors
+        .store
+        .lease_preparation(address, &holder, now, until)
+        .await?
+    {
         Preparation::Taken(record) => record,
         Preparation::Busy(until) => return Ok(Next::Later((until.get() - now.get()) / 1000 + 1)),
         Preparation::Exhausted => {
@@ -88,11 +109,18 @@ pub(crate) async fn prepare<M: Model>(doors: &Doors, model: &M, address: &Addres
         }
         Preparation::Gone => return Ok(Next::Done),
     };
-    let done = hand_out(doors, model, address, record.prepare_epoch).await;
-    if done.is_err() {
-        doors.store.release_preparation(&record).await?;
-    }
-    done.map(|()| Next::Done)
+    let Err(failure) = hand_out(doors, model, address, record.prepare_epoch).await else {
+        return Ok(Next::Done);
+    };
+    tracing::error!(
+        cause = cause(&failure),
+        "a run could not be prepared; it comes back"
+    );
+    // As long as a copy waits, so that trouble of some minutes does not end the whole run.
+    let seconds = wait_seconds(record.prepare_epoch);
+    let until = doors.now().plus_seconds(seconds);
+    doors.store.release_preparation(&record, until).await?;
+    Ok(Next::Later(seconds))
 }
 
 async fn hand_out<M: Model>(doors: &Doors, model: &M, address: &Address, epoch: u32) -> Result<(), Failure> {
@@ -146,16 +174,18 @@ async fn warm_up<M: Model>(
     let prompts = prefixes(doors, address, brief).await?;
     let started = doors.clock.now_millis();
     let warmed = warm(doors, model, &prompts).await?;
-    let waste = charge(doors, address, epoch, &warmed).await?;
+    let waste = match charge(doors, address, epoch, &warmed).await {
+        Ok(waste) => waste,
+        // It is paid, and the next attempt pays again.
+        Err(failure) => {
+            doors.emit(&wasted(address, warmed.paid_tokens(), warmed.unknown_tokens_max));
+            return Err(failure);
+        }
+    };
     let usage = warmed.spent.first().map(|line| line.usage).unwrap_or_default();
     let elapsed = doors.clock.now_millis() - started;
     if waste + warmed.unknown_tokens_max > 0 {
-        doors.emit(
-            &Metrics::of("worker")
-                .with("run", address.run)
-                .value("WasteTokens", Unit::Count, waste)
-                .value("UnknownTokensMax", Unit::Count, warmed.unknown_tokens_max),
-        );
+        doors.emit(&wasted(address, waste, warmed.unknown_tokens_max));
     }
     doors.emit(
         &Metrics::of("worker")
@@ -175,6 +205,20 @@ async fn warm_up<M: Model>(
             ),
     );
     Ok(())
+}
+
+impl Warmed {
+    fn paid_tokens(&self) -> u64 {
+        let written = self.spent.iter().map(|line| line.usage.charged_tokens());
+        written.sum::<u64>() + self.lost_tokens
+    }
+}
+
+fn wasted(address: &Address, tokens: u64, unknown_tokens_max: u64) -> Metrics {
+    Metrics::of("worker")
+        .with("run", address.run)
+        .value("WasteTokens", Unit::Count, tokens)
+        .value("UnknownTokensMax", Unit::Count, unknown_tokens_max)
 }
 
 /// Asks once with each prefix, all at once.

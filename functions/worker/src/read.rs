@@ -2,19 +2,21 @@
 
 use sha2::{Digest, Sha256};
 use shared::domain::failure::CopyFailure;
-use shared::grading::detect::{Reading, reading};
+use shared::grading::detect::{Reading, Roster, detect, reading};
 use shared::grading::prompt;
 use shared::grading::reply::{self, Trust};
 use shared::grading::result::Origin;
 use shared::grading::verify::Doubts;
-use shared::grading::{HiddenText, PageImage, PageKind, PageText, Phase, tokens_max};
+use shared::grading::{HiddenText, PageImage, PageKind, PageText, Phase, Redaction, tokens_max};
 use shared::llm::Model;
-use shared::pdf::{self, Document, Images};
+use shared::pdf::{self, Document, Images, Rejected};
 use shared::store::{PDF_BYTES_MAX, copy_key};
 use shared::telemetry::{Metrics, Unit};
 
 use crate::RETRY_SECONDS;
 use crate::ask::{Asking, Trouble};
+use crate::covers::{covers, mixed};
+use crate::grade::redaction;
 use crate::prepare::Brief;
 
 /// Long enough to read handwriting, and one page stays within the promise of 3,300 tokens. Unit: pixels.
@@ -64,20 +66,45 @@ async fn fetch<M: Model>(asking: &Asking<'_, M>, brief: &Brief) -> Result<Pages,
         name_zone_pages: brief.assignment.name_zone_pages,
         ..Images::default()
     };
-    match doors.reader.clone().images(images).read(&found.bytes).await {
-        Ok(document) => {
-            let origin = Origin {
-                sha256: hex::encode(Sha256::digest(&found.bytes)),
-                version: found.version,
-            };
-            Ok(pages(document, origin))
+    let reader = doors.reader.clone().images(images.clone());
+    let mut document = reader.read(&found.bytes).await.map_err(unread)?;
+    if mixed(&document) {
+        let covers = covers(&document, &mut names(asking, brief, &document));
+        if !covers.is_empty() {
+            // Names are found here, pictures are made in the child: it reads once more and paints over them.
+            let reader = reader.images(Images { covers, ..images });
+            document = reader.read(&found.bytes).await.map_err(unread)?;
         }
-        Err(rejected) if rejected.retryable() => Err(Trouble::Later {
+    }
+    let origin = Origin {
+        sha256: hex::encode(Sha256::digest(&found.bytes)),
+        version: found.version,
+    };
+    Ok(pages(document, origin))
+}
+
+fn unread(rejected: Rejected) -> Trouble {
+    if rejected.retryable() {
+        Trouble::Later {
             seconds: RETRY_SECONDS,
             failure: rejected.failure(),
-        }),
-        Err(rejected) => Err(Trouble::Copy(rejected.failure())),
+        }
+    } else {
+        Trouble::Copy(rejected.failure())
     }
+}
+
+/// The names of a copy as far as its text tells them, that of pages which are pictures too.
+fn names<M>(asking: &Asking<'_, M>, brief: &Brief, document: &Document) -> Redaction {
+    let text = |page: &pdf::Page| PageText {
+        number: page.number,
+        kind: PageKind::Typed,
+        text: page.text(),
+    };
+    let texts: Vec<PageText> = document.pages.iter().map(text).collect();
+    let roster = Roster::new(brief.assignment.roster.iter().map(String::as_str));
+    let found = detect(&texts, &asking.copy.file_name, &roster, &brief.rubric);
+    redaction(asking, brief, &found)
 }
 
 fn pages(document: Document, origin: Origin) -> Pages {

@@ -77,7 +77,7 @@ impl Client {
         let answer = browser
             .post(page)
             .header("content-type", "application/x-www-form-urlencoded")
-            .body("action=pay")
+            .body("action=pay&email=professeur%40exemple.fr")
             .send()
             .await?;
         let location = answer

@@ -20,9 +20,9 @@ fn step(copy: &Value) -> (usize, &'static str) {
     match (copy["state"].as_str(), copy["phase"].as_str()) {
         (Some("graded"), _) => (WIDTH, "corrigée"),
         (Some("failed"), _) => (WIDTH, "échec"),
-        (Some("leased"), Some("detection")) => (WIDTH * 3 / 10, "lecture"),
         (Some("leased"), Some("grading")) => (WIDTH * 7 / 10, "correction"),
-        (Some("leased"), _) => (WIDTH * 9 / 10, "vérification"),
+        // Whoever has just taken a copy reads it; a typed one is read before any phase is shown.
+        (Some("leased"), _) => (WIDTH * 3 / 10, "lecture"),
         (Some("queued"), _) => (WIDTH / 20, "en file"),
         _ => (0, "en attente"),
     }
@@ -60,5 +60,25 @@ impl Progress {
     /// Leaves the bars as they are.
     pub(super) fn end(&mut self) {
         self.lines = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_copys_bar_never_goes_back() {
+        let bars = [
+            json!({ "state": "new" }),
+            json!({ "state": "queued" }),
+            json!({ "state": "leased" }),
+            json!({ "state": "leased", "phase": "detection" }),
+            json!({ "state": "leased", "phase": "grading" }),
+            json!({ "state": "graded" }),
+        ]
+        .map(|copy| step(&copy).0);
+        assert!(bars.is_sorted(), "{bars:?}");
     }
 }

@@ -175,6 +175,7 @@ async fn a_grading_prompt_is_answered_in_the_shape_that_it_asks_for() {
         language: Language::Fr,
         statement: None,
         rubric: &rubric,
+        pupils: &[],
     };
     for text in [
         prose("svt")["rousseau-emma.pdf"].as_str(),

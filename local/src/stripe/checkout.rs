@@ -144,6 +144,30 @@ impl World {
         Ok(attempt)
     }
 
+    /// Whether the page asks for an address: its customer has none.
+    #[must_use]
+    pub fn needs_email(&self, session: &Session) -> bool {
+        let customer = session.customer.as_ref().and_then(|id| self.customer(id).ok());
+        customer.is_some_and(|it| it.details.email.is_none())
+    }
+
+    /// The address that was typed on the page becomes the customer's, if it has none: Stripe shows one that it
+    /// has, and lets nobody change it there.
+    ///
+    /// # Errors
+    /// The page is not open, or this is no address.
+    pub fn give_email(&mut self, session: &str, email: String) -> Result<(), Refusal> {
+        let open = self.open_session(session)?;
+        if let Some(customer) = open.customer.as_ref().filter(|_| self.needs_email(&open)) {
+            let details = Details {
+                email: Some(email),
+                ..Details::default()
+            };
+            self.update_customer(customer, &details)?;
+        }
+        Ok(())
+    }
+
     /// The customer answers 3-D Secure, well or badly. The page stays open unless it is paid.
     ///
     /// # Errors

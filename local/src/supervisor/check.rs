@@ -1,12 +1,17 @@
 //! What must be true before anything starts: the tools are there, the ports are free, nobody else runs on the
 //! same state. Each refusal says what to do.
 
-use std::fs::File;
+use std::collections::BTreeMap;
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use shared::clock::Clock;
+use shared::domain::time::UnixMillis;
+use shared::llm::prices::Prices;
 
 use super::settings::Ports;
 use crate::emulator::installed;
@@ -19,7 +24,11 @@ pub(super) struct Hold {
 
 /// Takes the folder of the state for ourselves.
 pub(super) fn hold(folder: &Path) -> anyhow::Result<Hold> {
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    // It will hold copies and, with a real model, its key.
+    let ours_alone = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    let ours_alone =
+        ours_alone.and_then(|()| std::fs::set_permissions(folder, Permissions::from_mode(0o700)));
+    ours_alone.with_context(|| format!("cannot make {}", folder.display()))?;
     let path = folder.join("lock");
     let lock = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     match lock.try_lock() {
@@ -32,6 +41,26 @@ pub(super) fn hold(folder: &Path) -> anyhow::Result<Hold> {
             Err(error).with_context(|| format!("cannot lock {}", path.display()))
         }
     }
+}
+
+/// The model that the workers will be given, by `parameters` or else by the template's defaults, has a price today:
+/// a worker without one does not start, and its copies would wait unseen.
+pub(super) fn model(
+    parameters: &BTreeMap<&'static str, String>,
+    template: &serde_json::Value,
+) -> anyhow::Result<()> {
+    let default = |name: &str| template.pointer(&format!("/Parameters/{name}/Default"))?.as_str();
+    let parameter = |name: &str| {
+        let chosen = parameters.get(name).map(String::as_str);
+        chosen.or_else(|| default(name))
+    };
+    let overrides = parameter("PricesOverride").filter(|it| !it.is_empty());
+    let (provider, model) = (parameter("ModelProvider"), parameter("Model"));
+    let today = UnixMillis::new(Clock::system().now_millis());
+    Prices::load(overrides)?
+        .row(provider.unwrap_or_default(), model.unwrap_or_default(), today)
+        .context("MODEL names a model that cannot be paid for")?;
+    Ok(())
 }
 
 /// Every tool that the system is made of.
@@ -60,6 +89,7 @@ pub(super) fn ports(ports: Ports, with_provider: bool) -> anyhow::Result<()> {
         (ports.aws, "the AWS emulator", "LOCAL_AWS_PORT"),
         (ports.api, "the API", "LOCAL_API_PORT"),
         (ports.stripe, "the local Stripe", "LOCAL_STRIPE_PORT"),
+        (ports.web, "the page of the subscription", "LOCAL_WEB_PORT"),
     ];
     if with_provider {
         wanted.push((ports.provider, "the local model provider", "LOCAL_PROVIDER_PORT"));
@@ -136,6 +166,32 @@ fn listening_inode(table: &str, port: u16) -> Option<u64> {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn a_model_without_a_price_is_refused_with_those_that_have_one() {
+        let template = super::super::template::read(&crate::emulator::project_root().join("template.yaml"))
+            .await
+            .unwrap();
+        let check = |parameters: &[(&'static str, &str)]| {
+            let parameters = parameters
+                .iter()
+                .map(|(name, value)| (*name, (*value).to_owned()));
+            model(&parameters.collect(), &template).map_err(|error| format!("{error:#}"))
+        };
+        check(&[]).unwrap();
+        check(&[("ModelProvider", "local"), ("Model", "demo-pas-une-ia")]).unwrap();
+        let refusal = check(&[("Model", "claude-nobody")]).unwrap_err();
+        for said in [
+            "MODEL names",
+            "`claude-nobody`",
+            "anthropic/claude-sonnet-5-5",
+            "PRICES_OVERRIDE",
+        ] {
+            assert!(refusal.contains(said), "{refusal}");
+        }
+        let refusal = check(&[("PricesOverride", "[{}]")]).unwrap_err();
+        assert!(refusal.contains("PRICES_OVERRIDE is not a list"), "{refusal}");
+    }
+
     #[test]
     fn a_taken_port_is_named_with_what_holds_it_and_what_to_do() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -151,6 +207,7 @@ mod tests {
                 api: port,
                 provider: 0,
                 stripe: 0,
+                web: 0,
             },
             false,
         )

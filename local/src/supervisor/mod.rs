@@ -18,6 +18,7 @@ mod secrets;
 mod settings;
 mod stripe;
 mod template;
+mod web;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -33,6 +34,7 @@ use shared::llm::prices::Prices;
 
 use crate::demo_grader::DemoGrader;
 use crate::emulator::{Ministack, project_root};
+use crate::mail;
 use crate::process::Log;
 use crate::provider;
 use crate::stripe::Stripe;
@@ -46,6 +48,9 @@ pub use settings::{Ports, Provider, Settings};
 
 /// The name of the stack, with which the names of its functions begin.
 pub const STACK_NAME: &str = "corrigeuse-local";
+
+/// The account of the demo teacher.
+pub const DEMO_TEACHER: &str = "019a0000-0000-7000-8000-000000000001";
 
 /// The local provider's model, as the price table names it.
 const DEMO_MODEL: &str = "demo-pas-une-ia";
@@ -95,6 +100,7 @@ pub struct Running {
     functions: Functions,
     local_provider: Option<provider::Provider>,
     stripe: Stripe,
+    _web: web::Web,
     ministack: Ministack,
     session_key: SessionKey,
     settings: Settings,
@@ -133,7 +139,11 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     };
 
     let stripe = stripe::start(&settings, &api).await?;
+    let web = web::start(settings.ports.web, &api, session_key.clone()).await?;
 
+    let parameters = parameters(&settings);
+    let template = project_root().join("template.yaml");
+    let priced = async { check::model(&parameters, &template::read(&template).await?) };
     // The emulator keeps its queues by their URLs, so what it keeps belongs to its port.
     let state = folder.join(format!("aws-{}", settings.ports.aws));
     // The compiler and the emulator do not wait for each other.
@@ -144,12 +154,13 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         report("the emulator of AWS answers");
         let endpoint = ministack.endpoint().to_owned();
         secrets::keep(&endpoint, &session_key, &settings.provider).await?;
-        let stack = deploy(&endpoint, &settings, workers).await?;
+        mail::verify(&endpoint).await?;
+        let stack = deploy(&endpoint, &template, &parameters, workers).await?;
         report("template.yaml is deployed to it");
         let environment = functions::environment(&endpoint).await?;
         anyhow::Ok((ministack, stack, environment))
     };
-    let ((), (ministack, stack, environment)) = tokio::try_join!(built, deployed)?;
+    let ((), (), (ministack, stack, environment)) = tokio::try_join!(priced, built, deployed)?;
 
     report("the functions are compiled");
     let functions =
@@ -174,6 +185,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         functions,
         local_provider,
         stripe,
+        _web: web,
         ministack,
         session_key,
         settings,
@@ -195,12 +207,11 @@ async fn start_provider(settings: &Settings) -> anyhow::Result<provider::Provide
 /// Deploys `template.yaml`, unless the kept state already has exactly that.
 async fn deploy(
     endpoint: &str,
-    settings: &Settings,
+    path: &Path,
+    parameters: &BTreeMap<&'static str, String>,
     workers: usize,
 ) -> anyhow::Result<cloudformation::Stack> {
-    let path = project_root().join("template.yaml");
-    let parameters = parameters(settings);
-    let fingerprint = fingerprint(&path, &parameters, workers)?;
+    let fingerprint = fingerprint(path, parameters, workers)?;
     let cloudformation = CloudFormation::at(endpoint);
     if let Some(stack) = cloudformation.describe(STACK_NAME).await?
         && stack.is_healthy()
@@ -208,11 +219,11 @@ async fn deploy(
     {
         return Ok(stack);
     }
-    let template = template::for_emulator(template::read(&path).await?, workers)?.to_string();
+    let template = template::for_emulator(template::read(path).await?, workers)?.to_string();
     let deployment = Deployment {
         stack: STACK_NAME,
         template: &template,
-        parameters: &parameters,
+        parameters,
         tag: (FINGERPRINT, &fingerprint),
     };
     cloudformation.deploy(&deployment).await
@@ -229,12 +240,14 @@ fn parameters(settings: &Settings) -> BTreeMap<&'static str, String> {
         ("SessionKeySecret", SESSION_KEY_SECRET.to_owned()),
         ("ModelKeySecret", MODEL_KEY_SECRET.to_owned()),
         ("ModelBaseUrl", base_url),
+        ("MailFrom", mail::FROM.to_owned()),
         ("StripeKeySecret", STRIPE_KEY_SECRET.to_owned()),
         ("StripeSigningSecret", STRIPE_SIGNING_SECRET.to_owned()),
         (
             "StripeBaseUrl",
             format!("http://127.0.0.1:{}", settings.ports.stripe),
         ),
+        ("AppOrigin", format!("http://localhost:{}", settings.ports.web)),
     ]);
     if settings.provider == Provider::Local {
         // Records and costs say who answered: the demo grader, never a real model.
@@ -288,6 +301,11 @@ impl Running {
     /// The local Stripe.
     pub fn stripe(&self) -> &Stripe {
         &self.stripe
+    }
+
+    /// The page of the demo teacher's subscription.
+    pub fn web(&self) -> String {
+        format!("http://localhost:{}/subscription", self.settings.ports.web)
     }
 
     /// The name of the table.

@@ -16,6 +16,8 @@ pub struct Ports {
     pub provider: u16,
     /// The local Stripe.
     pub stripe: u16,
+    /// Where the web app will be; the page of the subscription, meanwhile.
+    pub web: u16,
 }
 
 /// Who answers the model calls.
@@ -96,6 +98,7 @@ impl Settings {
             api: port("LOCAL_API_PORT", 9000)?,
             provider: port("LOCAL_PROVIDER_PORT", 9100)?,
             stripe: port("LOCAL_STRIPE_PORT", 9200)?,
+            web: port("LOCAL_WEB_PORT", 3000)?,
         };
         let provider = match (value("MODEL_KEY"), value("MODEL_BASE_URL")) {
             (Some(key), base_url) => Provider::Real {
@@ -159,7 +162,8 @@ mod tests {
                 aws: 4566,
                 api: 9000,
                 provider: 9100,
-                stripe: 9200
+                stripe: 9200,
+                web: 3000,
             }
         );
         assert_eq!((usual.provider, usual.parameters.len()), (Provider::Local, 0));

@@ -47,12 +47,16 @@ pub async fn read(path: &Path) -> anyhow::Result<Value> {
 /// # Errors
 /// It has no resources.
 pub(super) fn for_emulator(mut template: Value, workers: usize) -> anyhow::Result<Value> {
+    let left_out = template["Metadata"]["LeftOutByTheSupervisor"].clone();
     let resources = template
         .get_mut("Resources")
         .and_then(Value::as_object_mut)
         .context("template.yaml has no Resources")?;
-    // A template that is sent whole may have 51,200 bytes, and here nobody is woken by an alarm.
-    resources.retain(|_, resource| resource["Type"] != "AWS::CloudWatch::Alarm");
+    let stays = |resource: &Value| {
+        let kind = resource["Type"].as_str();
+        kind.is_none_or(|kind| left_out.get(kind).is_none())
+    };
+    resources.retain(|_, resource| stays(resource));
     for resource in resources.values_mut() {
         let kind = resource.get("Type").and_then(Value::as_str).map(str::to_owned);
         let Some(properties) = resource.get_mut("Properties").and_then(Value::as_object_mut) else {
@@ -85,7 +89,8 @@ mod tests {
 
     #[test]
     fn functions_lose_their_code_and_nobody_is_alarmed() {
-        let template = json!({ "Resources": {
+        let why = json!({ "AWS::CloudWatch::Alarm": "too many bytes" });
+        let template = json!({ "Metadata": { "LeftOutByTheSupervisor": why }, "Resources": {
             "Worker": { "Type": "AWS::Serverless::Function", "Properties": { "CodeUri": "x.zip", "Timeout": 300 } },
             "Source": { "Type": "AWS::Lambda::EventSourceMapping",
                         "Properties": { "BatchSize": 1, "ScalingConfig": { "Ref": "AWS::NoValue" } } },

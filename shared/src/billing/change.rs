@@ -55,17 +55,26 @@ pub struct Order<'a> {
 }
 
 impl Stripe {
-    /// Creates the account's customer. Asked again within a day it is the same one; later, whoever links it to
-    /// the account first decides (`Store::link_customer`).
+    /// Creates a customer of the account's, who is written to in `language`; Checkout asks for the address. The same
+    /// `attempt` in a language within a day is the same customer, or the same failure; of several, whoever is linked to
+    /// the account first is its customer (`Store::link_customer`).
     ///
     /// # Errors
-    /// [`Refusal`]; `KeyReused` when the address changed since the first try.
-    pub async fn create_customer(&self, account: AccountId, email: Option<&str>) -> Result<String, Refusal> {
-        let mut create = CreateCustomer::new().metadata(of(account));
-        if let Some(email) = email {
-            create = create.email(email);
-        }
-        let key = format!("customer-{account}");
+    /// [`Refusal`].
+    pub async fn create_customer(
+        &self,
+        account: AccountId,
+        language: Language,
+        attempt: &str,
+    ) -> Result<String, Refusal> {
+        let locale = match language {
+            Language::Fr => "fr",
+            Language::En => "en",
+        };
+        let create = CreateCustomer::new()
+            .metadata(of(account))
+            .preferred_locales([locale.to_owned()]);
+        let key = format!("customer-{account}-{locale}-{attempt}");
         let customer: wire::Id = self.ask(create.build(), Some(&key)).await?;
         Ok(customer.id)
     }
@@ -119,7 +128,6 @@ impl Stripe {
         subscription: &str,
         item: &str,
         price: &str,
-        key: &str,
     ) -> Result<wire::Subscription, Refusal> {
         let item = UpdateSubscriptionItems {
             id: Some(item.to_owned()),
@@ -130,7 +138,9 @@ impl Stripe {
             .items([item])
             .proration_behavior(UpdateSubscriptionProrationBehavior::AlwaysInvoice)
             .payment_behavior(UpdateSubscriptionPaymentBehavior::PendingIfIncomplete);
-        self.ask(update.build(), Some(key)).await
+        // Asked twice, the second finds the price as it wants it. A key of the change's own would give a declined
+        // card's answer again for a day, whatever card there is by then.
+        self.ask(update.build(), None).await
     }
 
     /// Lets a subscription end with its period, or go on after all.

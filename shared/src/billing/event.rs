@@ -10,11 +10,13 @@ enum Names {
     Customer,
     /// `data.object.charge`: a dispute has no customer of its own.
     Charge,
+    /// `data.object.id`: it is the customer.
+    Itself,
 }
 
 /// The events that may change an account. Any other is taken and forgotten, so that nobody's settings at Stripe
 /// can fill the queue.
-const TABLE: [(&str, Names); 24] = [
+const TABLE: [(&str, Names); 26] = [
     ("charge.dispute.closed", Names::Charge),
     ("charge.dispute.created", Names::Charge),
     ("charge.dispute.funds_reinstated", Names::Charge),
@@ -23,6 +25,8 @@ const TABLE: [(&str, Names); 24] = [
     ("checkout.session.async_payment_succeeded", Names::Customer),
     ("checkout.session.completed", Names::Customer),
     ("checkout.session.expired", Names::Customer),
+    // Its address may be another, or gone: the next letter goes there, or nowhere.
+    ("customer.deleted", Names::Itself),
     ("customer.subscription.created", Names::Customer),
     ("customer.subscription.deleted", Names::Customer),
     ("customer.subscription.paused", Names::Customer),
@@ -30,6 +34,7 @@ const TABLE: [(&str, Names); 24] = [
     ("customer.subscription.pending_update_expired", Names::Customer),
     ("customer.subscription.resumed", Names::Customer),
     ("customer.subscription.updated", Names::Customer),
+    ("customer.updated", Names::Itself),
     ("invoice.paid", Names::Customer),
     ("invoice.payment_action_required", Names::Customer),
     ("invoice.payment_failed", Names::Customer),
@@ -64,6 +69,7 @@ pub fn told(event: &wire::Event) -> Told {
             .customer
             .as_ref()
             .map(|it| About::Customer(it.id().to_owned())),
+        Names::Itself => object.id.clone().map(About::Customer),
         Names::Charge => object.charge.as_ref().map(|it| About::Charge(it.id().to_owned())),
     };
     match about {
@@ -123,9 +129,10 @@ mod tests {
             ),
             (
                 "customer.updated",
-                json!({ "id": "cus_1", "customer": "cus_1" }),
-                Told::NotOurs,
+                json!({ "id": "cus_1" }),
+                hint("customer.updated", customer()),
             ),
+            ("customer.created", json!({ "id": "cus_1" }), Told::NotOurs),
         ] {
             assert_eq!(told_of(kind, object), expected, "{kind}");
         }

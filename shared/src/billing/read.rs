@@ -41,7 +41,7 @@ impl Stripe {
         self.ask(RetrieveCustomer::new(id).build(), None).await
     }
 
-    /// Every subscription that a customer has or had, with its schedule.
+    /// Every subscription that a customer has or had, with its schedule and the customer.
     ///
     /// # Errors
     /// [`Refusal`].
@@ -54,7 +54,7 @@ impl Stripe {
             let list = ListSubscription::new()
                 .customer(customer)
                 .status(ListSubscriptionStatus::All)
-                .expand(["data.schedule".to_owned()])
+                .expand(["data.customer".to_owned(), "data.schedule".to_owned()])
                 .limit(PAGE);
             after_or_first(list, after, ListSubscription::starting_after)
         })
@@ -123,6 +123,10 @@ impl Stripe {
     /// # Errors
     /// [`Refusal`].
     pub async fn checkout(&self, id: &str) -> Result<wire::CheckoutSession, Refusal> {
+        // `cs_1/line_items` is another path, and no path at all lists all sessions.
+        if !id.starts_with("cs_") || id.contains('/') {
+            return Err(Refusal::Missing);
+        }
         self.ask(RetrieveCheckoutSession::new(id).build(), None).await
     }
 

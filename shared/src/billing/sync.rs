@@ -103,6 +103,7 @@ pub async fn sync(doors: Doors<'_>, asked: Asked<'_>, events: &[String]) -> Resu
         all.subscriptions.extend(one.subscriptions);
         all.invoices.extend(one.invoices);
         all.charges.extend(one.charges);
+        all.contact = all.contact.or(one.contact);
     }
     let mut entitlement = entitle(&all, doors.catalogue).map_err(Unsynced::UnknownPrice)?;
     let others = billing.others.iter().cloned();
@@ -114,6 +115,7 @@ pub async fn sync(doors: Doors<'_>, asked: Asked<'_>, events: &[String]) -> Resu
         account,
         revision,
         subscription: entitlement.subscription.as_ref(),
+        contact: all.contact.as_ref(),
         events,
         catalogue: doors.catalogue,
         now: doors.now,

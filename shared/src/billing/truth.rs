@@ -4,6 +4,7 @@ use super::client::Stripe;
 use super::refusal::Refusal;
 use super::wire;
 use crate::domain::failure::{Failure, Internal};
+use crate::domain::mail::Contact;
 use crate::domain::subscription::{Charge, Dispute, Invoice, InvoiceState, Seen, Status, Truth};
 use crate::domain::time::UnixMillis;
 
@@ -32,7 +33,10 @@ pub async fn truth(stripe: &Stripe, customer: &str) -> Result<Truth, Failure> {
     if invoices.cut || charges.cut {
         tracing::warn!(customer, "old invoices or charges were not looked at");
     }
-    let mut truth = Truth::default();
+    let mut truth = Truth {
+        contact: subscriptions.objects.first().and_then(contact),
+        ..Truth::default()
+    };
     for subscription in &subscriptions.objects {
         truth.subscriptions.extend(seen(subscription)?);
     }
@@ -53,6 +57,13 @@ pub async fn truth(stripe: &Stripe, customer: &str) -> Result<Truth, Failure> {
 
 fn undecided(what: &str) -> Failure {
     Failure::Internal(Internal::new(format!("Stripe's answer decides nothing: {what}")))
+}
+
+/// Each subscription comes with its customer, which is the same for all: asking for it would be one call more.
+fn contact(subscription: &wire::Subscription) -> Option<Contact> {
+    let customer = subscription.customer.object()?;
+    let locales = customer.preferred_locales.as_deref().unwrap_or_default();
+    Contact::read(customer.email.as_deref()?, locales)
 }
 
 const fn moment(seconds: i64) -> UnixMillis {

@@ -91,6 +91,9 @@ pub struct Customer {
     /// Where invoices go.
     #[serde(default)]
     pub email: Option<String>,
+    /// Languages, best first.
+    #[serde(default)]
+    pub preferred_locales: Option<Vec<String>>,
 }
 
 /// A subscription.
@@ -101,7 +104,7 @@ pub struct Subscription {
     /// Its status.
     pub status: String,
     /// Whose it is.
-    pub customer: Expandable,
+    pub customer: Expandable<Customer>,
     /// When it was created. Unit: seconds.
     pub created: i64,
     /// What it sells: one item.
@@ -388,6 +391,9 @@ pub struct EventData {
 /// What of an event's object names its customer.
 #[derive(Debug, Clone, Deserialize)]
 pub struct EventObject {
+    /// Its own id.
+    #[serde(default)]
+    pub id: Option<String>,
     /// Its customer.
     #[serde(default)]
     pub customer: Option<Expandable>,

@@ -1,12 +1,17 @@
 //! A copy and its way through a run.
 //!
 //! ```text
-//! New ──claim──▶ Queued ──lease──▶ Leased ──settle──▶ Graded
+//! New ──claim──▶ Queued ──lease──▶ Leased ──settle──▶ Graded ──claim──▶ Queued (another run, asked to)
 //!  ▲               │  ▲              │ │
 //!  └────stop───────┘  └───release────┘ └──void──▶ Failed ──claim──▶ Queued (another run)
 //! ```
 //! Every arrow is one conditional write. A copy that is `Queued` or `Leased` names the run that holds it, and
 //! that run's reservation is pending: so nothing is ever charged to a reservation that is closed.
+//!
+//! A published proposal stays until `settle` puts another in its place, whatever the state: the state tells how the
+//! last run went, the result what can be read. So a copy that is graded again and fails is `Failed`, with its failure
+//! and its former proposal, and a retry of that run takes it; one that a stop gives back is `Graded` as before.
+//! A run takes a copy with a proposal only if it was asked to grade that copy again.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,9 +30,9 @@ pub enum CopyState {
     Queued,
     /// A worker has it until its lease ends.
     Leased,
-    /// It has a published proposal.
+    /// Its proposal is published.
     Graded,
-    /// It ended without a proposal; the reason is kept.
+    /// Its last run ended without a proposal; the reason is kept.
     Failed,
 }
 
@@ -48,12 +53,6 @@ impl CopyState {
     #[must_use]
     pub const fn is_busy(self) -> bool {
         matches!(self, Self::Queued | Self::Leased)
-    }
-
-    /// Whether a run may take it: a graded copy keeps its proposal.
-    #[must_use]
-    pub const fn is_gradable(self) -> bool {
-        matches!(self, Self::New | Self::Failed)
     }
 }
 
@@ -100,13 +99,13 @@ pub struct Copy {
     /// How many times it was leased in its run: bounds the model calls, and fences a late worker.
     #[serde(default)]
     pub epoch: u32,
-    /// Until when its worker holds it.
+    /// Until when its worker holds it; of one that waits after a failure, until when nobody takes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_until: Option<UnixMillis>,
     /// Its part of the run's reservation. Unit: tokens.
     #[serde(default)]
     pub reserved_tokens: u64,
-    /// Key of its published result.
+    /// Key of its published result, which may be an earlier run's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
     /// The result in short.
@@ -117,6 +116,24 @@ pub struct Copy {
     pub failure: Option<CopyFailure>,
 }
 
+impl Copy {
+    /// Whether a proposal is published: a run then takes the copy only if it was asked to grade it again.
+    #[must_use]
+    pub const fn has_proposal(&self) -> bool {
+        self.result.is_some()
+    }
+
+    /// Where it stands when its run gives it back.
+    #[must_use]
+    pub const fn state_given_back(&self) -> CopyState {
+        if self.has_proposal() {
+            CopyState::Graded
+        } else {
+            CopyState::New
+        }
+    }
+}
+
 /// Leases of one copy in one run; with the calls of one lease bounded, so are its model calls (I6).
 pub const EPOCHS_MAX: u32 = 6;
 
@@ -125,7 +142,7 @@ pub const EPOCHS_MAX: u32 = 6;
 pub enum Lease {
     /// It is ours until `lease_until`; the copy carries the new epoch.
     Taken(Box<Copy>),
-    /// Another worker has it until then.
+    /// Another worker has it until then, or it waits until then.
     Busy(UnixMillis),
     /// It is resolved, or in another run: the message is stale.
     Gone,

@@ -1,11 +1,15 @@
 //! Everything that can go wrong with a request, in one enum that knows no HTTP, and everything that can go
 //! wrong with one copy.
 
+mod malformed;
+
 use serde::{Deserialize, Serialize};
 
 use super::Language;
 use super::catalogue::Upgrade;
 use super::quota::Tier;
+
+pub use malformed::Malformed;
 
 /// A sentence in both languages: what is wrong, where, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +113,8 @@ pub enum Conflict {
     PaymentDue,
     /// The bank refused the card.
     PaymentDeclined,
+    /// Runs of this period failed after they were paid for, as much as the tier grants.
+    TooManyFailures,
 }
 
 /// A run that does not fit what is left.
@@ -133,8 +139,8 @@ pub struct QuotaExceeded {
 /// A failure of one request. Each has a status and a stable type in `http::problem`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Failure {
-    /// The body is not what the route takes: not JSON, a wrong type, a missing field.
-    Malformed(String),
+    /// The request is not what the route takes: not JSON, a wrong type, a missing field.
+    Malformed(Malformed),
     /// A field breaks a rule; `path` names it.
     Invalid {
         /// Where, as `questions[2].points`.
@@ -197,6 +203,7 @@ impl Failure {
             Self::Conflict(Conflict::NothingToGrade) => "nothing-to-grade",
             Self::Conflict(Conflict::NoRubric) => "no-rubric",
             Self::Conflict(Conflict::AccountFrozen) => "account-frozen",
+            Self::Conflict(Conflict::TooManyFailures) => "too-many-failures",
             Self::Conflict(Conflict::RenewalUnknown) => "renewal-unknown",
             Self::Conflict(Conflict::Subscribed) => "already-subscribed",
             Self::Conflict(Conflict::NotSubscribed) => "not-subscribed",
@@ -212,12 +219,7 @@ impl Failure {
     #[must_use]
     pub fn sentence(&self) -> Sentence {
         match self {
-            Self::Malformed(what) => Sentence::new(
-                format!(
-                    "Le corps de la requête n'est pas celui attendu : {what}. Corrigez-le et renvoyez-le."
-                ),
-                format!("The body is not what this route takes: {what}. Correct it and send it again."),
-            ),
+            Self::Malformed(how) => how.sentence(),
             Self::Invalid { sentence, .. } => sentence.clone(),
             Self::BodyTooLarge(bytes_max) => Sentence::new(
                 format!("Le corps dépasse {bytes_max} octets : envoyez-en moins à la fois."),
@@ -282,13 +284,13 @@ impl Conflict {
             ),
             Self::CopiesBusy(count) => Sentence::new(
                 format!(
-                    "{count} copie(s) sont déjà en cours de correction : attendez ou arrêtez cette correction."
+                    "{count} copie(s) sont dans une correction qui n'est pas finie : attendez-la, ou arrêtez-la."
                 ),
-                format!("{count} copies are being graded already: wait for that run, or stop it."),
+                format!("{count} copies are in a run that is not over: wait for it, or stop it."),
             ),
             Self::NothingToGrade => Sentence::new(
-                "Aucune copie à corriger : déposez des copies, ou relancez celles qui ont échoué.",
-                "No copy to grade: upload copies, or retry the failed ones.",
+                "Aucune copie à corriger : déposez des copies, relancez celles qui ont échoué, ou nommez celles à recorriger.",
+                "No copy to grade: upload copies, retry the failed ones, or name those to grade again.",
             ),
             Self::NoRubric => Sentence::new(
                 "Ce devoir n'a pas encore de barème : ajoutez-en un avant de corriger.",
@@ -313,6 +315,10 @@ impl Conflict {
             Self::PaymentDue => Sentence::new(
                 "Une facture attend son paiement : réglez-la (pay_page de GET /api/subscription/status), puis changez de formule.",
                 "An invoice waits for its payment: pay it (pay_page of GET /api/subscription/status), then change your tier.",
+            ),
+            Self::TooManyFailures => Sentence::new(
+                "Trop de copies ont échoué sans être débitées : plus rien ne part dans cette période. Écrivez-nous, nous regardons avec vous. Rien de ce qui est déposé ou corrigé n'est perdu.",
+                "Too many copies failed without being charged: nothing more is graded in this period. Write to us, we will look at it together. Nothing that is uploaded or graded is lost.",
             ),
             Self::PaymentDeclined => Sentence::new(
                 "La banque a refusé le paiement : rien n'a changé. Mettez une autre carte (portail de paiement), puis réessayez.",
@@ -379,12 +385,12 @@ impl CopyFailure {
             "quota-exceeded",
             Sentence::new(
                 format!(
-                    "Cette copie demande {needed_tokens} jetons, plus qu'il n'en reste : rien n'a été envoyé ni \
-                     débité. Changez de formule, puis relancez-la."
+                    "Cette copie demande {needed_tokens} jetons, plus qu'il n'en reste : elle n'est pas corrigée, \
+                     et rien n'est débité. Changez de formule, puis relancez-la."
                 ),
                 format!(
-                    "This copy needs {needed_tokens} tokens, more than are left: nothing was sent or charged. \
-                     Change tier, then retry it."
+                    "This copy needs {needed_tokens} tokens, more than are left: it is not graded, and nothing is \
+                     charged. Change tier, then retry it."
                 ),
             ),
         )

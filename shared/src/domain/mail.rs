@@ -1,4 +1,12 @@
-//! Which letters a change of subscription is worth. Sending them is somebody else's: here is only what is due.
+//! Which letters a change of subscription is worth, what each says, and how long it is tried. Sending them is
+//! somebody else's.
+
+mod contact;
+mod wording;
+mod written;
+
+pub use contact::Contact;
+pub use written::{Setting, Written};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +16,14 @@ use super::time::UnixMillis;
 
 /// A teacher hears this long before that a paid period ends without another like it. Unit: seconds.
 const NOTICE_SECONDS: i64 = 7 * 24 * 3600;
+/// A letter that could not be sent is tried again after this, and twice as long each time. Longer than a sweep can
+/// last, so that whoever has taken a letter is alone with it. Unit: seconds.
+const RETRY_SECONDS_FIRST: i64 = 300;
+const RETRY_SECONDS_MAX: i64 = 3_600;
+/// Older than this, a letter is news to nobody and is given up. Unit: seconds.
+const KEPT_SECONDS: i64 = 7 * 24 * 3600;
+/// A letter that is not sent by then is late. Unit: seconds.
+const LATE_SECONDS: i64 = 3_600;
 
 /// A letter to an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +94,47 @@ impl Letter {
             }
         }
     }
+
+    /// Whether the letter still says what is true of an account that has `stored` now. One that is sent late
+    /// must not ask for a payment that was made, or tell of a tier that has changed again.
+    #[must_use]
+    pub fn holds(&self, stored: Option<&Subscription>, now: UnixMillis) -> bool {
+        match self {
+            Self::PaymentFailed {
+                subscription,
+                term_start,
+                ..
+            } => stored.is_some_and(|it| {
+                let owed = matches!(it.payment, Payment::PastDue | Payment::ActionRequired);
+                owed && it.id == *subscription && it.term_start == *term_start
+            }),
+            Self::PlanChanged { to, .. } => tier_of(stored) == *to,
+            Self::PeriodEnding { .. } => stored.and_then(|it| period_ending(it, now)).as_ref() == Some(self),
+        }
+    }
+}
+
+/// When a letter that was taken `tries` times before is looked at again, if it is not sent now.
+#[must_use]
+pub fn next_try(now: UnixMillis, tries: u32) -> UnixMillis {
+    let doubled = RETRY_SECONDS_FIRST.saturating_mul(1 << tries.min(10));
+    now.plus_seconds(doubled.min(RETRY_SECONDS_MAX))
+}
+
+/// Whether a letter that is due since `at` is too old to be sent.
+#[must_use]
+pub fn is_too_old(at: UnixMillis, now: UnixMillis) -> bool {
+    now > at.plus_seconds(KEPT_SECONDS)
+}
+
+/// Whether somebody should look at why a letter that is due since `at` is not sent.
+#[must_use]
+pub fn is_late(at: UnixMillis, now: UnixMillis) -> bool {
+    now > at.plus_seconds(LATE_SECONDS)
+}
+
+fn tier_of(stored: Option<&Subscription>) -> Tier {
+    stored.map_or(Tier::Free, |it| it.tier)
 }
 
 /// The letters due when what is stored goes from `before` to `after`. Some depend on `now` alone and come out
@@ -85,8 +142,7 @@ impl Letter {
 #[must_use]
 pub fn letters(before: Option<&Subscription>, after: Option<&Subscription>, now: UnixMillis) -> Vec<Letter> {
     let mut due = Vec::new();
-    let tier = |it: Option<&Subscription>| it.map_or(Tier::Free, |it| it.tier);
-    let (from, to) = (tier(before), tier(after));
+    let (from, to) = (tier_of(before), tier_of(after));
     if let Some(subscription) = after.or(before)
         && from != to
     {
@@ -204,6 +260,49 @@ mod tests {
             ["period-ending 1792592000000"]
         );
         assert_eq!(keys(Some(&cancelled), Some(&cancelled), END), none);
+    }
+
+    #[test]
+    fn a_letter_holds_until_what_it_says_is_over() {
+        let pro = subscription(Tier::Pro);
+        let late = Subscription {
+            payment: Payment::PastDue,
+            ..pro.clone()
+        };
+        let next_term = Subscription {
+            term_start: END,
+            ..late.clone()
+        };
+        let leaving = Subscription {
+            pending: Some(Pending::Cancel { at: END }),
+            ..pro.clone()
+        };
+        let of = |stored: &Subscription, now| letters(Some(&pro), Some(stored), now).remove(0);
+        let failed = of(&late, START);
+        assert!(failed.holds(Some(&late), START));
+        for paid in [None, Some(&pro), Some(&next_term)] {
+            assert!(!failed.holds(paid, START), "{paid:?}");
+        }
+        let soon = END.plus_seconds(-60);
+        let ending = of(&leaving, soon);
+        assert!(ending.holds(Some(&leaving), soon));
+        assert!(!ending.holds(Some(&leaving), END), "it is over");
+        assert!(!ending.holds(Some(&pro), soon), "taken back");
+        let changed = letters(None, Some(&pro), START).remove(0);
+        assert!(changed.holds(Some(&late), START));
+        assert!(!changed.holds(None, START));
+    }
+
+    #[test]
+    fn a_letter_is_tried_within_the_hour_again_and_for_a_week() {
+        let waits: Vec<i64> = (0..6)
+            .map(|tries| (next_try(START, tries).get() - START.get()) / 60_000)
+            .collect();
+        assert_eq!(waits, [5, 10, 20, 40, 60, 60]);
+        assert_eq!(next_try(START, u32::MAX), next_try(START, 4));
+        let week = START.plus_seconds(KEPT_SECONDS);
+        assert!(!is_too_old(START, week) && is_too_old(START, week.plus_seconds(1)));
+        assert!(!is_late(START, START.plus_seconds(LATE_SECONDS)) && is_late(START, week));
     }
 
     #[test]

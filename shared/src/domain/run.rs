@@ -43,6 +43,9 @@ pub struct Estimate {
     pub copy: CopyId,
     /// Its part of the reservation. Unit: tokens.
     pub tokens: u64,
+    /// Whether the run was asked to put another proposal in the place of the one that is published.
+    #[serde(default)]
+    pub again: bool,
 }
 
 impl Estimate {
@@ -189,6 +192,9 @@ pub enum Reserved {
     Overtaken,
     /// It does not fit: what the counter holds, unchanged.
     Refused(super::quota::Counter),
+    /// The period's runs cost us, in answers that nobody could use, as much as its tier grants: nothing more is
+    /// started, or a copy that fails each time would be paid for again and again.
+    Wasteful,
 }
 
 /// A message of the work queue.

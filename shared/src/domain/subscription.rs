@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::{Catalogue, Interval};
+use super::mail::Contact;
 use super::quota::Tier;
 use super::time::UnixMillis;
 
@@ -90,6 +91,8 @@ pub struct Truth {
     pub invoices: Vec<Invoice>,
     /// Their charges, newest first.
     pub charges: Vec<Charge>,
+    /// Where letters go; `None` when Stripe knows no address that can be written to.
+    pub contact: Option<Contact>,
 }
 
 /// A subscription as Stripe shows it.
@@ -206,6 +209,9 @@ pub enum Alert {
     Disputed(String),
     /// A current subscription's payment was given back in full, or lost in a dispute.
     PaymentReturned(String),
+    /// A higher tier was bought for the last days of a period, whose tokens it gives in full: the invoice. Somebody who
+    /// does that every month pays for days and uses months.
+    LateUpgrade(String),
     /// The account has a customer too many: what it pays counts, and one of the two must go.
     SecondCustomer(String),
 }
@@ -218,6 +224,7 @@ impl Alert {
             Self::SeveralSubscriptions(_) => "several-subscriptions",
             Self::Disputed(_) => "disputed",
             Self::PaymentReturned(_) => "payment-returned",
+            Self::LateUpgrade(_) => "late-upgrade",
             Self::SecondCustomer(_) => "second-customer",
         }
     }
@@ -270,10 +277,16 @@ pub fn entitle(truth: &Truth, catalogue: &Catalogue) -> Result<Entitlement, Unkn
         }
     }
     for (seen, _) in &live {
-        if let Some(charge) = truth.returned_payment_of(seen) {
-            entitlement.cancel.push(seen.id.clone());
+        if let Some((charge, ends)) = truth.returned_payment_of(seen) {
+            if ends {
+                entitlement.cancel.push(seen.id.clone());
+            }
             entitlement.alerts.push(Alert::PaymentReturned(charge.id.clone()));
         }
+        let late = truth.late_upgrade_of(seen);
+        entitlement
+            .alerts
+            .extend(late.map(|invoice| Alert::LateUpgrade(invoice.id.clone())));
     }
     entitlement.subscription = live.first().map(|&(seen, (tier, interval))| {
         let owed = truth.owed_by(seen);
@@ -317,10 +330,29 @@ impl Truth {
             .filter(|invoice| invoice.subscription.as_deref() == Some(&seen.id))
     }
 
-    /// Whether the invoice of the subscription's current period is paid.
-    fn is_paid(&self, seen: &Seen) -> bool {
+    /// The invoices of changes within the subscription's current period: they pay for differences alone.
+    fn changes_of(&self, seen: &Seen) -> impl Iterator<Item = &Invoice> {
         self.invoices_of(seen)
-            .any(|invoice| invoice.state == InvoiceState::Paid && invoice.covers.contains(&seen.period_start))
+            .filter(|invoice| invoice.covers.is_empty() && invoice.created >= seen.period_start)
+    }
+
+    /// Whether the subscription's current period is paid: its invoice, and that of a higher tier that holds already.
+    /// One that waits for its payment (`update_pending`) leaves the tier as it was, and paid as it was.
+    fn is_paid(&self, seen: &Seen) -> bool {
+        let mut whole = self.invoices_of(seen);
+        let paid = whole.any(|invoice| {
+            invoice.state == InvoiceState::Paid && invoice.covers.contains(&seen.period_start)
+        });
+        let mut changes = self.changes_of(seen);
+        paid && (seen.update_pending || changes.all(|invoice| invoice.state != InvoiceState::Open))
+    }
+
+    /// The invoice of a change that was paid in the last tenth of the subscription's period.
+    fn late_upgrade_of(&self, seen: &Seen) -> Option<&Invoice> {
+        let tenth = (seen.period_end.get() - seen.period_start.get()) / 10;
+        let late = seen.period_end.get() - tenth;
+        self.changes_of(seen)
+            .find(|invoice| invoice.state == InvoiceState::Paid && invoice.created.get() >= late)
     }
 
     /// The oldest invoice that waits for the subscription's money.
@@ -339,16 +371,24 @@ impl Truth {
         }
     }
 
-    /// The charge that paid the subscription's current period and was given back in full, or lost.
-    fn returned_payment_of(&self, seen: &Seen) -> Option<&Charge> {
-        let payments = self
+    /// The charge that paid for the subscription's current period and was given back in full, or lost; and whether that
+    /// ends the subscription. The difference of a change that we gave back does not: the period itself is paid, and
+    /// whoever gave it back says at Stripe which tier is left.
+    fn returned_payment_of(&self, seen: &Seen) -> Option<(&Charge, bool)> {
+        let whole = self
             .invoices_of(seen)
             .filter(|invoice| invoice.covers.contains(&seen.period_start))
-            .flat_map(|invoice| &invoice.payments);
-        let paid_by: Vec<&String> = payments.collect();
-        self.charges.iter().find(|charge| {
-            let current = charge.payment.as_ref().is_some_and(|it| paid_by.contains(&it));
-            current && (charge.refunded || charge.dispute == Some(Dispute::Lost))
+            .map(|invoice| (invoice, true));
+        let changes = self.changes_of(seen).map(|invoice| (invoice, false));
+        whole.chain(changes).find_map(|(invoice, is_whole)| {
+            let returned = self.charges.iter().find(|charge| {
+                let current = charge
+                    .payment
+                    .as_ref()
+                    .is_some_and(|it| invoice.payments.contains(it));
+                current && (charge.refunded || charge.dispute == Some(Dispute::Lost))
+            })?;
+            Some((returned, is_whole || returned.dispute == Some(Dispute::Lost)))
         })
     }
 }

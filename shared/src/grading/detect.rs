@@ -28,6 +28,8 @@ pub enum Reading {
 pub struct Detected {
     /// Whose.
     pub pupil: Pupil,
+    /// The name in the header, if the list does not spell it so: it is masked like any of the list.
+    pub other_name: Option<String>,
     /// Questions found, in the order of the copy. A question without a marker of its own is not among them.
     pub questions: Vec<QuestionSpan>,
 }
@@ -52,8 +54,10 @@ pub fn reading(pages: &[PageText]) -> Reading {
 /// Finds the pupil and the questions of a copy whose text is known (unmasked: nothing of it leaves).
 #[must_use]
 pub fn detect(pages: &[PageText], file_name: &str, roster: &Roster, rubric: &Rubric) -> Detected {
+    let (pupil, other_name) = pupil::find(pages, file_name, roster);
     Detected {
-        pupil: pupil::find(pages, file_name, roster),
+        pupil,
+        other_name,
         questions: questions::find(pages, rubric),
     }
 }

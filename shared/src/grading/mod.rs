@@ -15,6 +15,7 @@ mod copy;
 pub mod cost;
 pub mod detect;
 mod fold;
+mod full_names;
 mod page;
 pub mod prompt;
 mod redact;

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Lines with text at the top of a page among which its header is looked for: to find the pupil, and to mask.
+pub(super) const HEADER_LINES: usize = 10;
+
 /// How a page was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "http", derive(utoipa::ToSchema))]

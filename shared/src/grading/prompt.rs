@@ -4,10 +4,11 @@
 mod tests;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Serializer, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::copy::MaskedCopy;
+use super::full_names::{FullNames, HidingNames};
 use super::page::PageImage;
 use super::{Part, Phase, Prompt};
 use crate::domain::Language;
@@ -46,6 +47,8 @@ pub struct Exam<'a> {
     pub statement: Option<&'a str>,
     /// The barème.
     pub rubric: &'a Rubric,
+    /// The class list: no whole name of it leaves, wherever the teacher wrote it.
+    pub pupils: &'a [String],
 }
 
 /// Asks for the marks of one copy.
@@ -151,19 +154,28 @@ fn grading_prefix(exam: &Exam<'_>) -> String {
         },
         statement: exam.statement,
     };
+    let names = FullNames::new(exam.pupils.iter().map(String::as_str));
     format!(
         "{GRADING}\n<devoir>{}</devoir>\n<bareme>{}</bareme>\n",
-        tagged_json(&assignment),
-        tagged_json(exam.rubric)
+        tagged_json(&assignment, &names),
+        tagged_json(exam.rubric, &names)
     )
 }
 
-/// JSON that cannot close the tag around it. Field order is the types' own, so equal values have equal bytes.
-fn tagged_json<T: Serialize>(value: &T) -> String {
+/// Whether the part of a prompt that all copies share holds this person's whole name.
+#[must_use]
+pub fn shares_name(prompt: &Prompt, person: &str) -> bool {
+    FullNames::new([person]).stand_in(&prompt.prefix)
+}
+
+/// JSON without these names, that cannot close the tag around it. Field order is the types' own, so equal values
+/// have equal bytes.
+fn tagged_json<T: Serialize>(value: &T, names: &FullNames) -> String {
+    let mut json = Vec::new();
+    let written = value.serialize(&mut Serializer::with_formatter(&mut json, HidingNames(names)));
     // These types hold strings and decimals only: nothing in them can fail to serialise.
-    serde_json::to_string(value)
-        .unwrap_or_default()
-        .replace('<', "\\u003c")
+    let json = written.ok().and_then(|()| String::from_utf8(json).ok());
+    json.unwrap_or_default().replace('<', "\\u003c")
 }
 
 /// Every field required, no other allowed, no ranges: the subset that all providers accept. Ranges, sums and

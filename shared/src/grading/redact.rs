@@ -6,15 +6,17 @@
 mod names;
 #[cfg(test)]
 mod tests;
+mod unlabelled;
 
 use std::ops::Range;
 
 use super::code::CopyCode;
 use super::fold::{Folded, Word};
+use super::page::HEADER_LINES;
 use names::Names;
+pub(super) use names::is_particle;
+use unlabelled::Unlabelled;
 
-/// Lines at the top of a page among which a header is looked for.
-const HEADER_LINES: usize = 8;
 /// A header's line is short; a longer one is prose. Unit: bytes.
 const HEADER_LINE_BYTES_MAX: usize = 160;
 
@@ -46,6 +48,7 @@ pub struct Redaction {
     code: CopyCode,
     names: Names,
     file_stem: String,
+    unlabelled: Option<Unlabelled>,
     /// What each mask stands for; mask `n` is `originals[n - 1]`.
     originals: Vec<String>,
 }
@@ -60,7 +63,18 @@ impl Redaction {
             code,
             names: Names::new(people),
             file_stem: Folded::new(stem.trim()).text(),
+            unlabelled: None,
             originals: Vec::new(),
+        }
+    }
+
+    /// Masks, besides, what looks like a name at the top of a page without being announced, unless the assignment
+    /// uses its words: `assignment` is all that the teacher wrote.
+    #[must_use]
+    pub fn guessing<'a>(self, assignment: impl IntoIterator<Item = &'a str>) -> Self {
+        Self {
+            unlabelled: Some(Unlabelled::new(assignment, &self.file_stem)),
+            ..self
         }
     }
 
@@ -70,24 +84,34 @@ impl Redaction {
         &self.code
     }
 
-    /// The text of a page without its names; [`Redaction::unmask`] undoes it exactly.
+    /// The bytes of the names on a page, in order. Pages are given in their order.
     #[must_use]
-    pub fn mask(&mut self, text: &str) -> String {
+    pub fn spans(&mut self, text: &str) -> Vec<Range<usize>> {
         let folded = Folded::new(text);
         let words = folded.words();
         let mut spans = self.names.find(text, &words);
         spans.extend(header_values(text, &words));
         spans.extend(emails(text));
         spans.extend(self.file_name(&folded));
+        spans.extend(
+            self.unlabelled
+                .iter_mut()
+                .flat_map(|guess| guess.find(text, &words)),
+        );
         // What already looks like one of our masks is masked too, or it would be "put back" as something else.
         spans.extend(
             text.match_indices(&self.opening())
                 .map(|(at, found)| at..at + found.len()),
         );
+        merged(text, spans)
+    }
 
+    /// The text of a page without its names; [`Redaction::unmask`] undoes it exactly. Pages are given in their order.
+    #[must_use]
+    pub fn mask(&mut self, text: &str) -> String {
         let mut masked = String::with_capacity(text.len());
         let mut done = 0;
-        for span in merged(text, spans) {
+        for span in self.spans(text) {
             masked.push_str(&text[done..span.start]);
             let number = self.number(&text[span.clone()]);
             masked.push_str(&format!("{}{number}]", self.opening()));
@@ -229,7 +253,8 @@ fn merged(text: &str, mut spans: Vec<Range<usize>>) -> Vec<Range<usize>> {
     merged
 }
 
-fn joins(gap: &str) -> bool {
+/// Whether what stands between two words leaves them one name.
+pub(super) fn joins(gap: &str) -> bool {
     gap.chars()
         .all(|c| matches!(c, ' ' | '\u{a0}' | '-' | '‐' | '‑' | '\'' | '’'))
 }

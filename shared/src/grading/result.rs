@@ -16,6 +16,9 @@ use crate::domain::mark::{Finding, Flag, Mark};
 use crate::domain::money::{Spent, Usage};
 use crate::domain::rubric::{Criterion, Question, Rubric};
 
+/// The most that a stored result takes, and that whoever reads one reads. Unit: bytes.
+pub const RESULT_BYTES_MAX: usize = 2 * 1024 * 1024;
+
 /// One copy's proposal, as it is stored and answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
@@ -164,6 +167,28 @@ pub struct PhaseCost {
 }
 
 impl CopyResult {
+    /// The document to store, at most [`RESULT_BYTES_MAX`] long: of a longer one, the end of the pages' text is
+    /// left out. It is far beyond what the model was shown, and the copy is flagged as truncated already.
+    ///
+    /// # Errors
+    /// When what is not text of a page is too long by itself.
+    pub fn stored(mut self) -> serde_json::Result<Vec<u8>> {
+        let mut excess = serde_json::to_vec(&self)?.len().saturating_sub(RESULT_BYTES_MAX);
+        for page in self.pages.iter_mut().rev() {
+            while excess > 0
+                && let Some(cut) = page.text.pop()
+            {
+                excess = excess.saturating_sub(json_bytes(cut));
+            }
+        }
+        if excess > 0 {
+            return Err(serde::ser::Error::custom(
+                "the result is too long without its pages",
+            ));
+        }
+        serde_json::to_vec(&self)
+    }
+
     /// The questions of a barème with what a checked proposal gives them.
     #[must_use]
     pub fn questions(rubric: &Rubric, verified: &Verified) -> Vec<MarkedQuestion> {
@@ -239,11 +264,21 @@ impl From<&Spent> for PhaseCost {
     }
 }
 
+/// What a character takes in JSON.
+fn json_bytes(c: char) -> usize {
+    match c {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        '\0'..='\u{1f}' => 6,
+        c => c.len_utf8(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::grading::PageKind;
 
     /// As results were first written: no `quote_found`, no `pdf`.
     const OLD: &str = r#"{
@@ -277,5 +312,30 @@ mod tests {
             Some(json!(null))
         );
         assert_eq!(written, old);
+    }
+
+    #[test]
+    fn a_result_of_any_length_is_stored_so_that_it_can_be_read() {
+        let read: CopyResult = serde_json::from_str(OLD).unwrap();
+        assert_eq!(read.clone().stored().unwrap(), serde_json::to_vec(&read).unwrap());
+        let page = |number| PageText {
+            number,
+            kind: PageKind::Typed,
+            text: "« é » \"\\\n\u{1}\u{7f}".repeat(RESULT_BYTES_MAX / 30),
+        };
+        let long = CopyResult {
+            pages: (1..=3).map(page).collect(),
+            ..read.clone()
+        };
+        let stored = long.clone().stored().unwrap();
+        assert!(stored.len() <= RESULT_BYTES_MAX && stored.len() > RESULT_BYTES_MAX - 10);
+        let kept: CopyResult = serde_json::from_slice(&stored).unwrap();
+        assert_eq!(kept.pages[0], long.pages[0], "it is cut from the end");
+        assert_eq!((kept.pages.len(), kept.pages[2].text.as_str()), (3, ""));
+        let endless = CopyResult {
+            comment: "a".repeat(RESULT_BYTES_MAX),
+            ..read
+        };
+        assert!(endless.stored().is_err());
     }
 }

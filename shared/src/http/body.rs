@@ -10,11 +10,13 @@ use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, Required, Type};
 
-use crate::domain::failure::{Failure, Noun, Sentence};
+use crate::domain::failure::{Failure, Malformed, Noun, Sentence};
 use crate::domain::page::{Cursor, PAGE_MAX, Paging};
 
 /// Bytes of a JSON body, at most: the longest barème and a class list fit several times.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
+/// What of a field's path is told back: a caller's own field may be as long as the body. Unit: characters.
+const PATH_CHARS_MAX: usize = 100;
 const KEY_BYTES_MAX: usize = 255;
 /// Items of a page when the caller does not say.
 const LIMIT: u16 = 50;
@@ -50,15 +52,45 @@ async fn read<T: DeserializeOwned>(request: Request) -> Result<Body<T>, Failure>
     let mut reader = serde_json::Deserializer::from_slice(json);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
-        Failure::Malformed(format!("{path}: {}", error.into_inner()))
+        Failure::Malformed(malformed(&path, error.inner()))
     })?;
     reader
         .end()
-        .map_err(|error| Failure::Malformed(error.to_string()))?;
+        .map_err(|error| Failure::Malformed(malformed("", &error)))?;
     Ok(Body {
         value,
         digest: hex::encode(digest.finalize()),
     })
+}
+
+/// What serde found, without its words, which are English. `path` is where, `.` for the whole body.
+fn malformed(path: &str, error: &serde_json::Error) -> Malformed {
+    if !error.is_data() {
+        return Malformed::Json {
+            line: error.line(),
+            column: error.column(),
+        };
+    }
+    let path = path.trim_start_matches('.');
+    let said = error.to_string();
+    let named = |kind: &str| {
+        let field = said.strip_prefix(kind)?.split('`').next()?;
+        // The path ends with the field or with what lacks it.
+        let there = path == field || path.ends_with(&format!(".{field}"));
+        let path = match path {
+            "" => field.to_owned(),
+            _ if there => path.to_owned(),
+            _ => format!("{path}.{field}"),
+        };
+        Some(path.chars().take(PATH_CHARS_MAX).collect())
+    };
+    if let Some(path) = named("unknown field `") {
+        Malformed::UnknownField(path)
+    } else if let Some(path) = named("missing field `") {
+        Malformed::MissingField(path)
+    } else {
+        Malformed::Value(path.chars().take(PATH_CHARS_MAX).collect())
+    }
 }
 
 /// The path's parameters. One that cannot be read, as an id of another spelling, names nothing that exists.
@@ -85,7 +117,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let read = axum::extract::Query::<T>::from_request_parts(parts, state).await;
         read.map(|axum::extract::Query(value)| Self(value))
-            .map_err(|error| Failure::Malformed(error.body_text()).into_response())
+            .map_err(|_| Failure::Malformed(Malformed::Query).into_response())
     }
 }
 
@@ -146,9 +178,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Paging {
         let read = axum::extract::Query::<RawPaging>::from_request_parts(parts, state).await;
         let axum::extract::Query(raw) = read.map_err(|_| invalid_list().into_response())?;
         let cursor = raw.cursor.as_deref().map(Cursor::parse).transpose();
+        let limit = raw.limit.unwrap_or(LIMIT);
+        if !(1..=PAGE_MAX).contains(&limit) {
+            return Err(invalid_list().into_response());
+        }
         Ok(Self {
             cursor: cursor.map_err(IntoResponse::into_response)?,
-            limit: raw.limit.unwrap_or(LIMIT).clamp(1, PAGE_MAX),
+            limit,
         })
     }
 }
@@ -186,5 +222,71 @@ fn invalid_list() -> Failure {
             "Une liste prend au plus un « cursor » et une « limit » de 1 à 100 : corrigez l'adresse.",
             "A list takes at most one “cursor” and one “limit” of 1 to 100: correct the address.",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Language;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only what cannot be read is looked at")]
+    struct Files {
+        files: Vec<File>,
+        language: Option<Language>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only what cannot be read is looked at")]
+    struct File {
+        size_bytes: u64,
+    }
+
+    async fn refused(body: String) -> Failure {
+        let request = Request::builder().body(axum::body::Body::from(body)).unwrap();
+        read::<Files>(request).await.map(|read| read.value).unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_body_that_cannot_be_read_is_told_by_its_place_alone() {
+        let path = |path: &str| path.to_owned();
+        let long = "x".repeat(1_000);
+        for (body, how) in [
+            ("{\"files\":\n  x", Malformed::Json { line: 2, column: 3 }),
+            ("{\"files\": [", Malformed::Json { line: 1, column: 11 }),
+            ("{\"files\": []} {}", Malformed::Json { line: 1, column: 15 }),
+            ("", Malformed::MissingField(path("files"))),
+            ("[]", Malformed::Value(path(""))),
+            ("7", Malformed::Value(path(""))),
+            (
+                "{\"files\": [], \"colour\": 1}",
+                Malformed::UnknownField(path("colour")),
+            ),
+            (
+                "{\"files\": [{\"size_bytes\": 1, \"x\": 1}]}",
+                Malformed::UnknownField(path("files[0].x")),
+            ),
+            (
+                "{\"files\": [{}]}",
+                Malformed::MissingField(path("files[0].size_bytes")),
+            ),
+            (
+                "{\"files\": [{\"size_bytes\": -1}]}",
+                Malformed::Value(path("files[0].size_bytes")),
+            ),
+            (
+                "{\"files\": [], \"language\": \"de\"}",
+                Malformed::Value(path("language")),
+            ),
+            (
+                &format!("{{\"files\": [], \"{long}\": 1}}"),
+                Malformed::UnknownField(long[..PATH_CHARS_MAX].to_owned()),
+            ),
+        ] {
+            assert_eq!(refused(body.to_owned()).await, Failure::Malformed(how), "{body}");
+        }
     }
 }

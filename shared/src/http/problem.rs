@@ -265,22 +265,40 @@ fn correlation(headers: &HeaderMap) -> String {
     sent.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
 }
 
-/// French unless English is asked for before it.
+/// The heavier of French and English in `Accept-Language` (RFC 9110, 12.4.2 and 12.5.4), the first of equals; French
+/// when neither is asked for.
 fn language(headers: &HeaderMap) -> Language {
     let asked = headers
         .get(header::ACCEPT_LANGUAGE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let place = |tag: &str| {
-        asked
-            .to_ascii_lowercase()
-            .split(',')
-            .position(|part| part.trim().starts_with(tag))
+    let mut heaviest = (0.0, Language::Fr);
+    for (language, weight) in asked.split(',').filter_map(weighted) {
+        if weight > heaviest.0 {
+            heaviest = (weight, language);
+        }
+    }
+    heaviest.1
+}
+
+/// A language that we speak, with its weight: `en-GB;q=0.8`.
+fn weighted(range: &str) -> Option<(Language, f32)> {
+    let (tag, parameter) = range.split_once(';').unwrap_or((range, "q=1"));
+    let primary = tag.split('-').next().unwrap_or_default().trim();
+    let language = match primary.to_ascii_lowercase().as_str() {
+        "fr" => Language::Fr,
+        "en" => Language::En,
+        _ => return None,
     };
-    match (place("en"), place("fr")) {
-        (Some(en), Some(fr)) if en < fr => Language::En,
-        (Some(_), None) => Language::En,
-        _ => Language::Fr,
+    let (name, weight) = parameter.split_once('=')?;
+    let weight: f32 = weight.trim().parse().ok()?;
+    (name.trim().eq_ignore_ascii_case("q") && (0.0..=1.0).contains(&weight)).then_some((language, weight))
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Language {
+    type Rejection = std::convert::Infallible;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(language(&parts.headers))
     }
 }
 
@@ -289,7 +307,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn french_is_the_default_language() {
+    fn the_language_asked_for_most_is_spoken_and_french_by_default() {
         for (asked, expected) in [
             ("", Language::Fr),
             ("de", Language::Fr),
@@ -297,6 +315,13 @@ mod tests {
             ("en-GB,en;q=0.9", Language::En),
             ("fr-FR,fr;q=0.9,en;q=0.8", Language::Fr),
             ("en,fr", Language::En),
+            ("en;q=0.1,fr", Language::Fr),
+            ("fr;q=0.5, en ; Q=0.51", Language::En),
+            ("fr;q=0.8,en;q=0.8", Language::Fr),
+            ("fr;q=0,en;q=0.001", Language::En),
+            ("en;q=0", Language::Fr),
+            ("en;q=2,en;q=x,en;level=1,en;q=NaN,en;", Language::Fr),
+            ("enm,*,eng", Language::Fr),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_str(asked).unwrap());

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, Read};
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 use super::limits::Limits;
 use super::pages;
@@ -14,12 +14,19 @@ pub const READ_PDF: &str = "--read-pdf";
 
 /// To be called first in `main`, before any thread or runtime: when this process was started by a
 /// [`super::Reader`] it reads the copy and exits, and never returns.
+///
+/// Any other process is closed to its children instead: they run as the same user, and could read the keys in
+/// its environment and memory through `/proc`. One that cannot be closed exits.
 pub fn run_if_asked() {
     if std::env::args_os()
         .nth(1)
         .is_some_and(|argument| argument == READ_PDF)
     {
         std::process::exit(i32::from(run().is_err()));
+    }
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        eprintln!("this process cannot be closed to its children: {error}");
+        std::process::exit(1);
     }
 }
 
@@ -67,4 +74,22 @@ fn bound_this_process(limits: &Limits) -> io::Result<()> {
     // No dump of a pupil's copy, and no file written.
     set(Resource::Core, 0, 0)?;
     set(Resource::Fsize, 0, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use rustix::process::{DumpableBehavior, dumpable_behavior};
+
+    #[test]
+    fn a_process_that_has_copies_read_is_closed_to_its_children_and_still_starts_them() {
+        super::run_if_asked();
+        assert_eq!(dumpable_behavior(), Ok(DumpableBehavior::NotDumpable));
+        let child = Command::new("/proc/self/exe")
+            .arg("--list")
+            .stdout(Stdio::null())
+            .status();
+        assert!(child.expect("this program starts again").success());
+    }
 }

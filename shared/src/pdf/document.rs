@@ -179,6 +179,10 @@ pub enum HiddenReason {
     Tiny,
     /// Drawn in the invisible mode.
     Invisible,
+    /// Its glyph draws nothing.
+    Shapeless,
+    /// Several letters on one place, of which none can be read.
+    Stacked,
     /// Transparent.
     Transparent,
     /// Outside the page.
@@ -206,6 +210,8 @@ impl HiddenReason {
             Self::SameColour => "same_colour",
             Self::Tiny => "tiny",
             Self::Invisible => "invisible",
+            Self::Shapeless => "shapeless",
+            Self::Stacked => "stacked",
             Self::Transparent => "transparent",
             Self::OffPage => "off_page",
             Self::Clipped => "clipped",

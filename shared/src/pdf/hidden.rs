@@ -1,10 +1,10 @@
 //! Parts what can be seen of a page from what was hidden on it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::document::{HiddenReason, HiddenText};
-use super::ink::{Letter, Look};
 use super::layout;
+use super::letter::{Letter, Look};
 use super::paint::{Coats, Outcome};
 
 /// A page's letters, judged.
@@ -44,7 +44,7 @@ pub(super) fn judge(letters: Vec<Letter>, coats: &Coats, page: u32, scan: bool) 
                 // Its shape is there to be seen, only its meaning is not to be believed.
                 doubtful |= reason == HiddenReason::Overloaded;
                 let reason = match reason {
-                    HiddenReason::Invisible if scan => HiddenReason::OcrLayer,
+                    HiddenReason::Invisible | HiddenReason::Shapeless if scan => HiddenReason::OcrLayer,
                     other => other,
                 };
                 match unseen.iter_mut().find(|(known, _)| *known == reason) {
@@ -54,11 +54,56 @@ pub(super) fn judge(letters: Vec<Letter>, coats: &Coats, page: u32, scan: bool) 
             }
         }
     }
+    let stacked = part_stacked(&mut seen);
+    if !stacked.is_empty() {
+        unseen.push((HiddenReason::Stacked, stacked));
+    }
     Judged {
         hidden: findings(unseen, &seen, page),
         seen,
         doubtful,
     }
+}
+
+/// A column and a row of a page.
+type Spot = (i64, i64);
+
+/// Takes out the letters of which several different ones stand on one place: nobody can read them.
+fn part_stacked(seen: &mut Vec<Letter>) -> Vec<Letter> {
+    /// Two are an accident of two boxes of text; the narrowest letters stand further apart than three to a place.
+    const LETTERS_MAX: usize = 2;
+    let mut places: HashMap<Spot, [Option<char>; LETTERS_MAX]> = HashMap::with_capacity(seen.len());
+    let mut stacks = HashSet::new();
+    for (spot, sign) in seen.iter().filter_map(spot) {
+        let known = places.entry(spot).or_default();
+        if known.contains(&Some(sign)) {
+            continue;
+        }
+        match known.iter_mut().find(|known| known.is_none()) {
+            Some(free) => *free = Some(sign),
+            None => {
+                stacks.insert(spot);
+            }
+        }
+    }
+    if stacks.is_empty() {
+        return Vec::new();
+    }
+    let is_stacked = |letter: &mut Letter| spot(letter).is_some_and(|(spot, _)| stacks.contains(&spot));
+    seen.extract_if(.., is_stacked).collect()
+}
+
+/// Where a letter or digit stands, to a sixth of its height, and which it is.
+fn spot(letter: &Letter) -> Option<(Spot, char)> {
+    const PARTS: f64 = 6.0;
+    let sign = letter.first().filter(|sign| sign.is_alphanumeric())?;
+    let size = letter.up.hypot().max(1.0) / PARTS;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a saturated coordinate is as good a key"
+    )]
+    let part = |value: f64| (value / size).floor() as i64;
+    Some(((part(letter.origin.x), part(letter.origin.y)), sign))
 }
 
 fn findings(unseen: Vec<(HiddenReason, Vec<Letter>)>, seen: &[Letter], page: u32) -> Vec<HiddenText> {

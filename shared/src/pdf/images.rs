@@ -31,6 +31,12 @@ pub(super) fn page_image(
     if number == 1 || images.name_zone_pages == NamedPages::Every {
         raster.blank_top(images.name_zone_percent);
     }
+    let (width_pt, _) = page.render_dimensions();
+    for cover in images.covers.iter().take(Images::COVERS_MAX) {
+        if cover.page == number {
+            raster.blank_box(cover.bounds, f64::from(raster.width) / f64::from(width_pt));
+        }
+    }
     raster.encoded(images.quality)
 }
 

@@ -1,7 +1,6 @@
 //! Writes down what one page draws, without drawing it.
 
 use hayro_interpret::font::{Glyph as PdfGlyph, GlyphRun};
-use hayro_interpret::hayro_cmap::BfString;
 use hayro_interpret::hayro_syntax::Filter;
 use hayro_interpret::hayro_syntax::object::{Array, Dict, Name, ObjectIdentifier, Stream};
 use hayro_interpret::kurbo::{
@@ -12,53 +11,12 @@ use hayro_interpret::{
 };
 
 use super::document::HiddenReason;
+use super::glyphs::{Glyphs, Tells};
+use super::letter::{Letter, Look};
 use super::paint::{Coat, CoatKind, OPAQUE, Rgb, TRANSPARENT, WHITE, alike, contains, upright_rect};
 
 /// A letter smaller than this, in points, cannot be read on paper.
 const TINY_PT: f64 = 2.0;
-
-/// A letter where it was drawn, in points from the page's top left corner, y downwards.
-pub(super) struct Letter {
-    pub(super) text: BfString,
-    /// Start of its baseline.
-    pub(super) origin: Point,
-    /// From there to where the next letter starts.
-    pub(super) along: Vec2,
-    /// The height of its font.
-    pub(super) up: Vec2,
-    pub(super) look: Look,
-    pub(super) order: u32,
-}
-
-impl Letter {
-    /// The middle of what is seen of it.
-    pub(super) fn middle(&self) -> Point {
-        self.origin + self.along * 0.5 + self.up * 0.3
-    }
-
-    pub(super) fn push_to(&self, text: &mut String) {
-        match &self.text {
-            BfString::Char(letter) => text.push(*letter),
-            BfString::String(letters) => text.push_str(letters),
-        }
-    }
-
-    pub(super) fn is_blank(&self) -> bool {
-        match &self.text {
-            BfString::Char(letter) => letter.is_whitespace() || letter.is_control(),
-            BfString::String(letters) => letters.chars().all(|c| c.is_whitespace() || c.is_control()),
-        }
-    }
-}
-
-/// What is known of a letter's visibility when it is drawn.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Look {
-    /// Its colour and alpha; `None` when it is not one colour, or blended in a way not followed here.
-    Drawn(Option<(Rgb, f32)>),
-    /// It cannot be seen, whatever else is drawn.
-    Hidden(HiddenReason),
-}
 
 /// A picture that a page shows.
 pub(super) struct Picture {
@@ -73,8 +31,9 @@ pub(super) struct Picture {
 }
 
 /// All that a page draws.
-pub(super) struct Ink {
+pub(super) struct Ink<'g> {
     page: Rect,
+    glyphs: &'g mut Glyphs,
     pub(super) letters: Vec<Letter>,
     pub(super) coats: Vec<Coat>,
     pub(super) pictures: Vec<Picture>,
@@ -103,11 +62,12 @@ struct Group {
     plain: bool,
 }
 
-impl Ink {
+impl<'g> Ink<'g> {
     /// An empty page of this size, on which at most so many marks are written down.
-    pub(super) fn new(page: Rect, marks_max: u32) -> Self {
+    pub(super) fn new(page: Rect, marks_max: u32, glyphs: &'g mut Glyphs) -> Self {
         Self {
             page,
+            glyphs,
             letters: Vec::new(),
             coats: Vec::new(),
             pictures: Vec::new(),
@@ -199,6 +159,30 @@ impl Ink {
         Look::Drawn(colour.filter(|_| followed))
     }
 
+    /// How a letter looks once it is known what its glyph draws.
+    fn told<'a>(
+        &mut self,
+        letter: &Letter,
+        glyph: &PdfGlyph<'a>,
+        paint: &Paint<'a>,
+        mode: &DrawMode,
+    ) -> Look {
+        if letter.is_phrase() {
+            return Look::Hidden(HiddenReason::Overloaded);
+        }
+        let Look::Drawn(Some((ink, _))) = letter.look else {
+            return letter.look;
+        };
+        if letter.is_blank() {
+            return letter.look;
+        }
+        match self.glyphs.tells(glyph, &letter.text, (paint, ink), mode) {
+            Tells::Something => letter.look,
+            Tells::Nothing => Look::Hidden(HiddenReason::Shapeless),
+            Tells::Unclear => Look::Drawn(None),
+        }
+    }
+
     fn add_coat(&mut self, path: BezPath, rule: FillRule, kind: CoatKind) {
         let leaves_mark = match kind {
             CoatKind::Plain { rgb, alpha } | CoatKind::Multiply { rgb, alpha } => {
@@ -235,7 +219,7 @@ impl Ink {
     }
 }
 
-impl<'a> Device<'a> for Ink {
+impl<'a> Device<'a> for Ink<'_> {
     fn draw_path(&mut self, path: &BezPath, props: DrawProps<'a>, mode: &DrawMode) {
         let kind = self.coat_kind(&props);
         if let DrawMode::Fill(rule) | DrawMode::FillAndStroke(rule, _) = mode {
@@ -322,28 +306,20 @@ impl<'a> Device<'a> for Ink {
             }
             let origin = Point::new(x, y);
             let look = self.look(&props, mode, (origin + along * 0.5 + up * 0.3, size_pt));
-            match glyph.as_unicode() {
-                Some(text) if is_phrase(&text) => {
-                    let look = Look::Hidden(HiddenReason::Overloaded);
-                    self.letters.push(Letter {
-                        text,
-                        origin,
-                        along,
-                        up,
-                        look,
-                        order,
-                    });
-                }
-                Some(text) => self.letters.push(Letter {
-                    text,
-                    origin,
-                    along,
-                    up,
-                    look,
-                    order,
-                }),
-                None => self.unmapped += u32::from(matches!(look, Look::Drawn(_))),
-            }
+            let Some(text) = glyph.as_unicode() else {
+                self.unmapped += u32::from(matches!(look, Look::Drawn(_)));
+                continue;
+            };
+            let mut letter = Letter {
+                text,
+                origin,
+                along,
+                up,
+                look,
+                order,
+            };
+            letter.look = self.told(&letter, glyph, &props.paint, mode);
+            self.letters.push(letter);
         }
     }
 
@@ -383,12 +359,6 @@ impl<'a> Device<'a> for Ink {
             }
         }
     }
-}
-
-/// Whether a shape is said to stand for more letters than any ligature holds.
-fn is_phrase(text: &BfString) -> bool {
-    const LIGATURE_LETTERS_MAX: usize = 6;
-    matches!(text, BfString::String(letters) if letters.chars().nth(LIGATURE_LETTERS_MAX).is_some())
 }
 
 /// Whether no pixel of the picture lets through what is below.

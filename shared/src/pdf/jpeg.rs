@@ -8,7 +8,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::document::PageImage;
+use super::document::{Bounds, PageImage};
 
 /// How many bytes a pixel takes, and what they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +148,29 @@ impl Raster {
         }
     }
 
+    /// Paints a box of the page white, and a pixel around it: letters are drawn with soft edges. `scale` is in
+    /// pixels a point.
+    pub(super) fn blank_box(&mut self, bounds: Bounds, scale: f64) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "negative and NaN become 0, and too much is bounded by the image"
+        )]
+        let pixel = |point: f32, edge: f64| (f64::from(point) * scale + edge) as usize;
+        let (size, width) = (self.channels.bytes(), self.width as usize);
+        let (left, right) = (
+            pixel(bounds.left, -1.0).min(width),
+            pixel(bounds.right, 2.0).min(width),
+        );
+        let (top, bottom) = (pixel(bounds.top, -1.0), pixel(bounds.bottom, 2.0));
+        let rows = self.pixels.chunks_exact_mut(width * size);
+        for row in rows.take(bottom).skip(top) {
+            if let Some(part) = row.get_mut(left * size..right * size) {
+                part.fill(0xff);
+            }
+        }
+    }
+
     /// The image as a JPEG file.
     pub(super) fn encoded(&self, quality: u8) -> Option<PageImage> {
         let colours = match self.channels {
@@ -170,7 +193,7 @@ impl Raster {
 
 #[cfg(test)]
 mod tests {
-    use super::{Channels, Raster, Turn};
+    use super::{Bounds, Channels, Raster, Turn};
 
     fn letters(width: u32, height: u32, pixels: &[u8]) -> Raster {
         Raster {
@@ -209,5 +232,24 @@ mod tests {
         let mut raster = letters(1, 10, b"0123456789");
         raster.blank_top(25);
         assert_eq!(raster.pixels, b"\xff\xff\xff3456789");
+    }
+
+    #[test]
+    fn a_box_is_painted_white_with_a_pixel_around_it_wherever_it_lies() {
+        let bounds = |[left, top, right, bottom]: [f32; 4]| Bounds {
+            left,
+            top,
+            right,
+            bottom,
+        };
+        for (place, expected) in [
+            ([1.0, 0.5, 1.5, 0.6], &b"a\xff\xff\xff\xfffg\xff\xff\xff\xffl"[..]),
+            ([-9.0, -9.0, 99.0, 99.0], &[0xff; 12]),
+            ([9.0, 9.0, 8.0, 8.0], b"abcdefghijkl"),
+        ] {
+            let mut raster = letters(6, 2, b"abcdefghijkl");
+            raster.blank_box(bounds(place), 2.0);
+            assert_eq!(raster.pixels, expected, "{place:?}");
+        }
     }
 }

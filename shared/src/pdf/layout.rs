@@ -4,7 +4,7 @@ use hayro_interpret::kurbo::{Point, Rect, Vec2};
 
 use super::clean::clean;
 use super::document::{Bounds, Line, Word};
-use super::ink::Letter;
+use super::letter::Letter;
 
 /// Fractions of the letter's height: letters further apart than this are two words.
 const WORD_GAP: f64 = 0.2;

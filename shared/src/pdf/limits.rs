@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::document::Bounds;
 use crate::domain::NamedPages;
 
 const MIB: u64 = 1024 * 1024;
@@ -53,7 +54,7 @@ impl Default for Limits {
 }
 
 /// How the page images of a copy are made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Images {
     /// The longest side of an image, in pixels; a smaller scan is not enlarged. At most 4,000.
     pub long_side_px: u16,
@@ -63,11 +64,24 @@ pub struct Images {
     pub name_zone_percent: u8,
     /// On which pages.
     pub name_zone_pages: NamedPages,
+    /// What else is painted white. At most [`Images::COVERS_MAX`]; more are not looked at.
+    pub covers: Vec<Cover>,
+}
+
+/// A part of a page that its image must not show, as a name found in its text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cover {
+    /// From 1.
+    pub page: u32,
+    /// Where.
+    pub bounds: Bounds,
 }
 
 impl Images {
     /// The longest side that is ever drawn.
     pub const LONG_SIDE_PX_MAX: u16 = 4_000;
+    /// The most parts of pages that are painted white, far above what any copy needs.
+    pub const COVERS_MAX: usize = 5_000;
 }
 
 impl Default for Images {
@@ -78,6 +92,7 @@ impl Default for Images {
             quality: 70,
             name_zone_percent: 0,
             name_zone_pages: NamedPages::First,
+            covers: Vec::new(),
         }
     }
 }

@@ -10,11 +10,14 @@
 pub mod child;
 mod clean;
 mod document;
+mod fonts;
+mod glyphs;
 mod hidden;
 mod images;
 mod ink;
 mod jpeg;
 mod layout;
+mod letter;
 mod limits;
 mod pages;
 mod paint;
@@ -27,6 +30,6 @@ mod tests;
 mod wire;
 
 pub use document::{Bounds, Document, HiddenReason, HiddenText, Line, Page, PageImage, PageKind, Word};
-pub use limits::{Images, Limits};
+pub use limits::{Cover, Images, Limits};
 pub use reader::Reader;
 pub use rejected::{Refusal, Rejected, Stop};

@@ -12,10 +12,13 @@ use hayro_interpret::util::TransformExt as _;
 use hayro_interpret::{Context, InterpreterCache, InterpreterSettings, InterpreterWarning, interpret_page};
 
 use super::document::{Page, PageKind};
+use super::fonts::Fonts;
+use super::glyphs::Glyphs;
 use super::hidden::{Judged, judge};
 use super::images::page_image;
-use super::ink::{Ink, Letter, Picture};
+use super::ink::{Ink, Picture};
 use super::layout;
+use super::letter::Letter;
 use super::limits::{Images, Limits};
 use super::paint::Coats;
 use super::rejected::Refusal;
@@ -45,6 +48,7 @@ pub(super) fn read(
 ) -> Result<(), Ended> {
     let pdf = open(pdf, limits)?;
     let cache = InterpreterCache::new();
+    let (mut glyphs, mut fonts) = (Glyphs::default(), Fonts::default());
     let mut decoded_bytes = 0;
     for (number, page) in (1u32..).zip(pdf.pages().iter()) {
         let size = page_size(page, number, limits)?;
@@ -52,7 +56,7 @@ pub(super) fn read(
         if decoded_bytes > limits.decoded_bytes_max {
             return Err(Refusal::TooComplex.into());
         }
-        let (ink, fonts_known) = write_down(&pdf, page, &cache, size, limits);
+        let (ink, fonts_known) = write_down(&pdf, page, &cache, size, limits, &mut glyphs);
         if !fonts_known {
             return Err(Refusal::FontUnreadable { page: number }.into());
         }
@@ -62,7 +66,8 @@ pub(super) fn read(
         if ink.pixels_largest > limits.pixels_max {
             return Err(Refusal::PictureTooBig { page: number }.into());
         }
-        let frame = frame(&pdf, page, number, size, ink, images)?;
+        let honest = fonts.agree(page.resources());
+        let frame = frame(&pdf, page, number, size, ink, honest, images)?;
         tell(&frame).map_err(Ended::Unheard)?;
     }
     Ok(())
@@ -131,14 +136,15 @@ fn instructions(page: &PdfPage<'_>) -> Result<u64, Refusal> {
 }
 
 /// What the page draws, and whether all its fonts could be read.
-fn write_down<'a>(
+fn write_down<'a, 'g>(
     pdf: &'a Pdf,
     page: &'a PdfPage<'a>,
     cache: &InterpreterCache<'a>,
     size: Rect,
     limits: &Limits,
-) -> (Ink, bool) {
-    let mut ink = Ink::new(size, limits.marks_per_page_max);
+    glyphs: &'g mut Glyphs,
+) -> (Ink<'g>, bool) {
+    let mut ink = Ink::new(size, limits.marks_per_page_max, glyphs);
     let upright = page.initial_transform(true).to_kurbo();
     let (settings, font_missing) = noticing(|warning| matches!(warning, InterpreterWarning::UnsupportedFont));
     let mut context = Context::new(upright, size, cache, pdf.xref(), settings);
@@ -167,7 +173,8 @@ fn frame(
     page: &PdfPage<'_>,
     number: u32,
     size: Rect,
-    ink: Ink,
+    ink: Ink<'_>,
+    honest: bool,
     images: &Images,
 ) -> Result<PageFrame, Refusal> {
     let Ink {
@@ -180,12 +187,13 @@ fn frame(
         ..
     } = ink;
     let covered = pictures.iter().map(|picture| picture.bounds.area()).sum::<f64>() / size.area();
-    let judged = judge(
+    let mut judged = judge(
         letters,
         &Coats::new(coats, size.height()),
         number,
         covered >= SCAN_COVERS,
     );
+    judged.doubtful |= !honest && !judged.seen.is_empty();
     let signs = Signs {
         covered,
         unmapped,

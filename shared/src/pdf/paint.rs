@@ -15,6 +15,11 @@ pub(super) const TRANSPARENT: f32 = 0.1;
 
 /// The largest difference of a channel at which two colours cannot be told apart on paper.
 const INDISTINCT: f32 = 0.12;
+/// The least contrast of luminance (WCAG 2, 1 to 21) at which a letter is read: that of a grey of 88 % on white. A
+/// pencil's grey has 2 and more.
+const CONTRAST_MIN: f32 = 1.3;
+/// The difference of hue (Oklab, a and b) that makes up for it: pure yellow on white has 0.21, and is just read.
+const HUE_MIN: f32 = 0.15;
 
 /// A layer of paint.
 pub(super) struct Coat {
@@ -177,7 +182,7 @@ impl Coats {
         }
         let letter = letter.unwrap_or_else(|| stain(paper, ink));
         match (letter, paper) {
-            (Some(letter), Some(paper)) if !alike(letter, paper) => Outcome::Seen,
+            (Some(letter), Some(paper)) if legible(letter, paper) => Outcome::Seen,
             (Some(_), Some(_)) if painted => Outcome::SameColour,
             (Some(_), Some(_)) => Outcome::White,
             _ => Outcome::Unknown,
@@ -226,6 +231,57 @@ fn mix(below: Rgb, above: Rgb, alpha: f32) -> Rgb {
         *channel += (above - *channel) * alpha;
     }
     mixed
+}
+
+/// Whether a letter of the one colour can be read on the other.
+fn legible(letter: Rgb, paper: Rgb) -> bool {
+    /// A letter that is this much darker in each channel has twice the contrast that it needs.
+    const DARKER: f32 = 0.3;
+    if paper
+        .iter()
+        .zip(letter)
+        .all(|(paper, letter)| paper - letter >= DARKER)
+    {
+        return true;
+    }
+    if alike(letter, paper) {
+        return false;
+    }
+    let (one, other) = (letter.map(linear), paper.map(linear));
+    let (darker, lighter) = {
+        let (one, other) = (luminance(one), luminance(other));
+        (one.min(other), one.max(other))
+    };
+    if (lighter + 0.05) / (darker + 0.05) >= CONTRAST_MIN {
+        return true;
+    }
+    let (one, other) = (hue(one), hue(other));
+    (one.0 - other.0).hypot(one.1 - other.1) >= HUE_MIN
+}
+
+/// An sRGB channel as light.
+fn linear(channel: f32) -> f32 {
+    if channel <= 0.04045 {
+        channel / 12.92
+    } else {
+        ((channel + 0.055) / 1.055).powf(2.4)
+    }
+}
+
+/// Relative luminance, WCAG 2.
+fn luminance([r, g, b]: Rgb) -> f32 {
+    0.2126 * r + 0.7152 * g + 0.0722 * b
+}
+
+/// The axes a and b of Oklab (<https://bottosson.github.io/posts/oklab/>).
+fn hue([r, g, b]: Rgb) -> (f32, f32) {
+    let l = (0.412_22 * r + 0.536_33 * g + 0.051_45 * b).cbrt();
+    let m = (0.211_90 * r + 0.680_70 * g + 0.107_40 * b).cbrt();
+    let s = (0.088_30 * r + 0.281_72 * g + 0.629_98 * b).cbrt();
+    (
+        1.978_00 * l - 2.428_59 * m + 0.450_59 * s,
+        0.025_90 * l + 0.782_77 * m - 0.808_68 * s,
+    )
 }
 
 /// Whether two colours cannot be told apart.

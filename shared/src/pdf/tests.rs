@@ -1,5 +1,8 @@
 //! What is read of small PDFs, case by case.
 
+mod covers;
+mod deceit;
+
 use super::document::{HiddenReason, PageKind};
 use super::jpeg::{Channels, Raster};
 use super::limits::{Images, Limits};

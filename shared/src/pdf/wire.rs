@@ -14,7 +14,7 @@ use super::limits::{Images, Limits};
 use super::rejected::Refusal;
 
 /// The longest order, and the longest page: a page of 200,000 letters takes about 12 MB.
-const ORDER_BYTES_MAX: usize = 16 * 1024;
+const ORDER_BYTES_MAX: usize = 1024 * 1024;
 const FRAME_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// What the child is asked.

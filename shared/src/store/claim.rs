@@ -49,7 +49,7 @@ impl Store {
         }
         let prepared = Change {
             key: keys::run(address.assignment, address.run),
-            change: "SET #prepared = :yes REMOVE #prepare_until",
+            change: "SET #prepared = :yes REMOVE #prepare_until, #prepare_holder",
             condition: "attribute_exists(pk)",
             values: values([(":yes", AttributeValue::Bool(true))]),
         };
@@ -70,8 +70,8 @@ impl Store {
         let mut wanted = chunk.to_vec();
         let mut foreign = Vec::new();
         let mut claimed = Claimed::default();
-        // A copy that the run gave back or failed is resolved for it, even when another run has let it go
-        // meanwhile. Only a run that let copies go looks for them: a check costs as much as a write.
+        // A copy that the run has resolved is so for good, even when another run took it and let it go meanwhile.
+        // Only a run that resolved some looks for their lines: a check costs as much as a write.
         let mut let_go = false;
         // Each round but one drops at least one copy, so there are at most CHUNK + 2.
         while !wanted.is_empty() {
@@ -151,16 +151,28 @@ fn unresolved(writes: &mut Writes<'_>, address: &Address, estimate: &Estimate) -
     )
 }
 
+/// On what condition a run takes a copy: no run holds it, this one never did, and a proposal is replaced only by a
+/// run that was asked to. What was graded since the run was accepted is so left alone.
+pub(super) const fn condition(estimate: &Estimate) -> &'static str {
+    if estimate.again {
+        "#state IN (:new, :failed, :graded) AND (attribute_not_exists(#run) OR #run <> :run)"
+    } else {
+        "#state IN (:new, :failed, :graded) AND (attribute_not_exists(#run) OR #run <> :run) \
+         AND attribute_not_exists(#result)"
+    }
+}
+
 fn take(writes: &mut Writes<'_>, address: &Address, estimate: &Estimate) -> usize {
     writes.change(Change {
         key: keys::copy(address.assignment, estimate.copy),
         change: "SET #state = :queued, #run = :run, #epoch = :zero, #reserved_tokens = :tokens, #phase = :phase \
                  REMOVE #failure, #lease_until, #holder",
-        condition: "#state IN (:new, :failed) AND (attribute_not_exists(#run) OR #run <> :run)",
+        condition: condition(estimate),
         values: values([
             (":queued", s(CopyState::Queued.name())),
             (":new", s(CopyState::New.name())),
             (":failed", s(CopyState::Failed.name())),
+            (":graded", s(CopyState::Graded.name())),
             (":run", s(address.run.to_string())),
             (":zero", n(0)),
             (":tokens", n(estimate.tokens)),

@@ -11,6 +11,8 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use std::time::Duration;
 
+#[cfg(feature = "mail")]
+use super::Mail;
 use super::{BillingQueue, Objects, Queue, Secrets, Store, UploadSigner};
 use crate::clock::Clock;
 
@@ -75,6 +77,13 @@ impl Clients {
     #[must_use]
     pub fn billing_queue(&self, url: &str) -> BillingQueue {
         BillingQueue::new(aws_sdk_sqs::Client::new(&self.config), url)
+    }
+
+    /// Mail from an address whose domain is verified at SES, answered at `reply_to` if that is given.
+    #[cfg(feature = "mail")]
+    #[must_use]
+    pub fn mail(&self, from: &str, reply_to: Option<String>) -> Mail {
+        Mail::new(self.config.clone(), from, reply_to)
     }
 
     /// The secrets.

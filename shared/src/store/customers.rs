@@ -51,6 +51,35 @@ impl Store {
         linked.ok_or_else(|| Failure::Internal(Internal::new("the customer is another account's")))
     }
 
+    /// Makes `customer` the account's in place of `gone`, which is deleted at Stripe: the customer that is the account's
+    /// from now on. What is still told of `gone` stays the account's.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is; `Internal` when the customer is another account's.
+    pub async fn replace_customer(
+        &self,
+        account: AccountId,
+        gone: &str,
+        customer: &str,
+    ) -> Result<String, Failure> {
+        let mut writes = Writes::new(&self.table);
+        writes.change(Change {
+            key: keys::billing(account),
+            change: "SET #customer = :customer",
+            condition: "#customer = :gone",
+            values: values([(":customer", s(customer)), (":gone", s(gone))]),
+        });
+        writes.create(
+            &keys::customer(customer),
+            values([("account", s(account.to_string()))]),
+        );
+        if let Committed::Yes = self.commit("replace customer", writes).await? {
+            return Ok(customer.to_owned());
+        }
+        let linked = self.billing(account).await?.customer.filter(|it| it != gone);
+        linked.ok_or_else(|| Failure::Internal(Internal::new("the customer is another account's")))
+    }
+
     /// Makes `customer` another of an account that has one already.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ use crate::domain::run::Address;
 use crate::domain::time::UnixMillis;
 
 /// Outbox partitions: enough that one account's fan-out does not wait for another's.
-pub const OUTBOX_SHARDS: u8 = 8;
+pub const OUTBOX_SHARDS: u8 = 4;
 /// The index of what is not finished, and its partitions.
 pub(super) const PENDING_INDEX: &str = "pending";
 pub(super) const PENDING_PARTITION: &str = "RES";

@@ -31,8 +31,8 @@ impl Store {
                 Change {
                     key: keys::copy(address.assignment, copy),
                     change: "SET #state = :leased, #epoch = #epoch + :one, #lease_until = :until, #holder = :holder",
-                    condition: "#run = :run AND #epoch < :max \
-                                AND (#state = :queued OR (#state = :leased AND #lease_until < :now))",
+                    condition: "#run = :run AND #epoch < :max AND #state IN (:queued, :leased) \
+                                AND (attribute_not_exists(#lease_until) OR #lease_until < :now)",
                     values: values([
                         (":leased", s(CopyState::Leased.name())),
                         (":queued", s(CopyState::Queued.name())),
@@ -62,7 +62,7 @@ impl Store {
         }
         match found.lease_until {
             _ if held_by_us && found.state == CopyState::Leased => Ok(Lease::Taken(Box::new(found))),
-            Some(until) if found.state == CopyState::Leased && until >= now => Ok(Lease::Busy(until)),
+            Some(until) if until >= now => Ok(Lease::Busy(until)),
             _ => Ok(Lease::Exhausted(Box::new(found))),
         }
     }
@@ -91,18 +91,19 @@ impl Store {
         Ok(matches!(changed, Changed::Yes(_)))
     }
 
-    /// Gives a lease back after a failure that time heals; the copy's message comes again. `false` when the
-    /// worker no longer holds the copy.
+    /// Gives a lease back after a failure that time heals; the copy's message comes again. Nobody takes the copy
+    /// before `until`, however many messages of it there are. `false` when the worker no longer holds the copy.
     ///
     /// # Errors
     /// `Unavailable` when the table is; the lease then ends by itself.
-    pub async fn release(&self, address: &Address, copy: &Copy) -> Result<bool, Failure> {
+    pub async fn release(&self, address: &Address, copy: &Copy, until: UnixMillis) -> Result<bool, Failure> {
         let release = Change {
             key: keys::copy(address.assignment, copy.copy),
-            change: "SET #state = :queued REMOVE #lease_until, #holder",
+            change: "SET #state = :queued, #lease_until = :until REMOVE #holder",
             condition: "#run = :run AND #state = :leased AND #epoch = :epoch",
             values: values([
                 (":queued", s(CopyState::Queued.name())),
+                (":until", n(until.get())),
                 (":run", s(address.run.to_string())),
                 (":leased", s(CopyState::Leased.name())),
                 (":epoch", n(copy.epoch)),

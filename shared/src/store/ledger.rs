@@ -108,14 +108,21 @@ impl Store {
         writes.change(Change {
             key: keys::reservation(address),
             change: "SET #state = :resolved REMOVE #pending_pk, #pending_sk",
-            condition: "#used = :used",
-            values: values([(":resolved", s(resolved.name())), (":used", n(reservation.used))]),
+            condition: "#used = :used AND #waste = :waste",
+            values: values([
+                (":resolved", s(resolved.name())),
+                (":used", n(reservation.used)),
+                (":waste", n(reservation.waste)),
+            ]),
         });
         writes.change(Change {
             key: keys::counter(address.account, &address.period),
-            change: "SET #reserved = #reserved - :amount, #used = #used + :used, #remaining = #remaining + :left",
+            change: "SET #reserved = #reserved - :amount, #used = #used + :used, #remaining = #remaining + :left, \
+                     #waste = if_not_exists(#waste, :zero) + :waste",
             condition: "#reserved >= :amount",
             values: values([
+                (":zero", n(0)),
+                (":waste", n(reservation.waste)),
                 (":amount", n(reservation.amount)),
                 (":used", n(reservation.used)),
                 (":left", n(reservation.left)),

@@ -1,4 +1,4 @@
-//! DynamoDB, S3 and SQS: concrete clients, one file per kind of thing, every write conditional.
+//! DynamoDB, S3, SQS and SES: concrete clients, one file per kind of thing, every write conditional.
 //!
 //! Rules that hold for each function here:
 //! - A timeout is *unknown*, not failed: the operation is asked again with the same conditions, and what was
@@ -7,7 +7,6 @@
 //! - Lists are pages with a cursor; loops over pages are bounded.
 
 mod assignments;
-mod billing_queue;
 mod claim;
 mod clients;
 mod copies;
@@ -20,6 +19,8 @@ mod keys;
 mod lease;
 mod ledger;
 mod letters;
+#[cfg(feature = "mail")]
+mod mail;
 mod objects;
 mod outbox;
 mod overhead;
@@ -37,7 +38,6 @@ mod transact;
 mod upload;
 
 pub use assignments::{Assignment, RubricRecord};
-pub use billing_queue::BillingQueue;
 pub use clients::Clients;
 pub use copies::COPIES_PER_ASSIGNMENT_MAX;
 pub use entries::{EntryLine, Operation};
@@ -45,9 +45,11 @@ pub use extend::Extended;
 pub use idempotency::Idempotency;
 pub use keys::OUTBOX_SHARDS;
 pub use letters::Due;
-pub use objects::{Found, Objects, copy_key, reply_key, result_key};
+#[cfg(feature = "mail")]
+pub use mail::{Mail, Unsent};
+pub use objects::{Found, Objects, copy_key, reply_key, result_key, result_run};
 pub use outbox::{Pending, PendingRun};
-pub use queue::Queue;
+pub use queue::{BillingQueue, Message, Queue};
 pub use reserve::Reserve;
 pub use runs::{Preparation, RunRecord};
 pub use secrets::Secrets;
@@ -84,15 +86,47 @@ fn failed<E>(operation: &str, error: &SdkError<E>) -> Failure
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
-    let text = format!("{operation}: {}", DisplayErrorContext(error));
+    let text = format!("{operation}: {}", said(error));
+    // The last three are Secrets Manager's: a secret that is being deleted, or that its key does not open.
     let ours = matches!(
         error.code(),
-        Some("ValidationException" | "AccessDeniedException" | "ResourceNotFoundException" | "NoSuchBucket")
+        Some(
+            "ValidationException"
+                | "AccessDeniedException"
+                | "ResourceNotFoundException"
+                | "NoSuchBucket"
+                | "InvalidRequestException"
+                | "InvalidParameterException"
+                | "DecryptionFailure"
+        )
     );
     if ours {
         Failure::Internal(Internal::new(text))
     } else {
         Failure::Unavailable(Internal::new(text))
+    }
+}
+
+/// What an error may say in a log: a refusal its code, its sentence and its request's id. What came with it is left
+/// out: an item that a condition met has pupils' names in it.
+fn said<E>(error: &SdkError<E>) -> String
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    match error {
+        SdkError::ServiceError(refusal) => {
+            let meta = refusal.err().meta();
+            let part = |text: Option<&str>| text.unwrap_or("-").to_owned();
+            format!(
+                "{} {} (request {})",
+                part(meta.code()),
+                part(meta.message()),
+                part(meta.extra("aws_request_id"))
+            )
+        }
+        SdkError::ResponseError(_) => "an answer that cannot be read".to_owned(),
+        // Nothing came: these tell of the connection.
+        other => DisplayErrorContext(other).to_string(),
     }
 }
 

@@ -1,12 +1,12 @@
 //! The bucket: uploaded copies, paid replies, results.
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use std::collections::HashMap;
 
 use crate::domain::failure::{Failure, Internal};
-use crate::domain::ids::{AssignmentId, CopyId};
+use crate::domain::ids::{AssignmentId, CopyId, RunId};
 use crate::domain::run::Address;
 
 /// Pages of 1,000 keys that one list reads, at most.
@@ -25,6 +25,12 @@ pub fn result_key(address: &Address, copy: CopyId, epoch: u32) -> String {
         "results/{}/{copy}/{}/{epoch}.json",
         address.assignment, address.run
     )
+}
+
+/// The run that a result came from, by the result's key.
+#[must_use]
+pub fn result_run(key: &str) -> Option<RunId> {
+    key.rsplit('/').nth(1)?.parse().ok()
 }
 
 /// Where a paid reply is kept before it is used, so that a second worker does not pay again.
@@ -172,7 +178,7 @@ fn failed<E>(operation: &str, error: &SdkError<E>) -> Failure
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
-    let text = format!("{operation}: {}", DisplayErrorContext(error));
+    let text = format!("{operation}: {}", super::said(error));
     match error.code() {
         Some("NoSuchBucket" | "AccessDenied") => Failure::Internal(Internal::new(text)),
         _ => Failure::Unavailable(Internal::new(text)),

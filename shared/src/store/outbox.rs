@@ -85,6 +85,8 @@ pub struct PendingRun {
     /// From which counter.
     pub period: Period,
     key: Key,
+    /// Where it stands among the pending ones.
+    place: String,
 }
 
 impl PendingRun {
@@ -95,7 +97,12 @@ impl PendingRun {
             sk: text("sk")?,
         };
         let (account, period) = keys::parse_ledger(&key.pk)?;
-        Some(Self { account, period, key })
+        Some(Self {
+            account,
+            period,
+            key,
+            place: text("pending_sk")?,
+        })
     }
 }
 
@@ -147,18 +154,26 @@ impl Store {
         Ok(groups)
     }
 
-    /// The runs whose reservation is pending, oldest first, at most `limit`.
+    /// The runs whose reservation is pending, oldest first, from the one behind `after`; at most `limit`.
     ///
     /// # Errors
     /// `Unavailable` when the table is.
-    pub async fn pending_runs(&self, limit: i32) -> Result<Vec<PendingRun>, Failure> {
+    pub async fn pending_runs(
+        &self,
+        after: Option<&PendingRun>,
+        limit: i32,
+    ) -> Result<Vec<PendingRun>, Failure> {
+        let after = after.map_or_else(|| "0".to_owned(), |run| run.place.clone());
         let found = self
             .dynamo
             .query()
             .table_name(&self.table)
             .index_name(keys::PENDING_INDEX)
-            .key_condition_expression("pending_pk = :pk")
-            .set_expression_attribute_values(Some(values([(":pk", s(keys::PENDING_PARTITION))])))
+            .key_condition_expression("pending_pk = :pk AND pending_sk > :after")
+            .set_expression_attribute_values(Some(values([
+                (":pk", s(keys::PENDING_PARTITION)),
+                (":after", s(after)),
+            ])))
             .limit(limit)
             .send()
             .await

@@ -91,7 +91,7 @@ impl Store {
         let counter = writes.change(Change {
             key: keys::counter(run.account, &run.period),
             change: "SET #remaining = #remaining - :amount, #reserved = #reserved + :amount",
-            condition: "#remaining >= :amount",
+            condition: "#remaining >= :amount AND (attribute_not_exists(#waste) OR #waste < #granted)",
             values: values([(":amount", n(amount))]),
         });
         writes.create(
@@ -159,8 +159,15 @@ fn why_refused(refusal: &Refusal, places: &Places, request: &Reserve<'_>) -> Res
         return Ok(Reserved::Overtaken);
     }
     if refusal.at(places.counter) {
-        let counter = refusal.item_at(places.counter).cloned().unwrap_or_default();
-        return Ok(Reserved::Refused(read::<Counter>("counter", counter)?));
+        let found = refusal.item_at(places.counter).cloned().unwrap_or_default();
+        let waste = found
+            .get("waste")
+            .and_then(|value| value.as_n().ok()?.parse::<u64>().ok());
+        let counter: Counter = read("counter", found)?;
+        return Ok(match waste {
+            Some(waste) if waste >= counter.granted => Reserved::Wasteful,
+            Some(_) | None => Reserved::Refused(counter),
+        });
     }
     Err(Failure::Internal(Internal::new(
         "a reservation refused for no known reason",

@@ -4,9 +4,10 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
-use super::expression::{Change, Item, n, values};
+use super::expression::{Change, Item, n, s, values};
 use super::idempotency::{Idempotency, Kind};
 use super::keys;
+use super::objects::result_run;
 use super::pages::{Range, attribute, read};
 use super::transact::Changed;
 use super::{Store, unreadable};
@@ -67,14 +68,20 @@ pub enum Preparation {
     Gone,
 }
 
-/// 16 bytes of id and 4 of estimate for each copy: 500 copies are 10 kB, written once.
+/// 16 bytes of id and 4 of estimate for each copy: 500 copies are 10 kB, written once. Where some are graded again, a
+/// byte for each tells which.
 pub(super) fn manifest(copies: &[Estimate]) -> Item {
     let mut bytes = Vec::with_capacity(copies.len() * 20);
     for estimate in copies {
         bytes.extend_from_slice(&estimate.copy.bytes());
         bytes.extend_from_slice(&u32::try_from(estimate.tokens).unwrap_or(u32::MAX).to_be_bytes());
     }
-    values([("copies", AttributeValue::B(Blob::new(bytes)))])
+    let mut item = values([("copies", AttributeValue::B(Blob::new(bytes)))]);
+    if copies.iter().any(|estimate| estimate.again) {
+        let again: Vec<u8> = copies.iter().map(|estimate| estimate.again.into()).collect();
+        item.insert("again".to_owned(), AttributeValue::B(Blob::new(again)));
+    }
+    item
 }
 
 fn parse_manifest(item: &Item) -> Option<Vec<Estimate>> {
@@ -82,14 +89,18 @@ fn parse_manifest(item: &Item) -> Option<Vec<Estimate>> {
     if bytes.len() % 20 != 0 || bytes.len() / 20 > COPIES_MAX {
         return None;
     }
+    let again = item.get("again").and_then(|again| again.as_b().ok());
+    let again = again.map(Blob::as_ref).unwrap_or_default();
     bytes
         .chunks_exact(20)
-        .map(|record| {
+        .enumerate()
+        .map(|(place, record)| {
             let (id, tokens) = record.split_at(16);
             let tokens = u32::from_be_bytes(tokens.try_into().ok()?);
             Some(Estimate {
                 copy: crate::domain::ids::CopyId::from_bytes(id.try_into().ok()?),
                 tokens: u64::from(tokens),
+                again: again.get(place) == Some(&1),
             })
         })
         .collect()
@@ -167,52 +178,60 @@ impl Store {
         Ok(found)
     }
 
-    /// Takes the lease of a run's preparation.
+    /// Takes the lease of a run's preparation. `holder` names this attempt, so that a lease whose reply was lost is
+    /// recognised as ours and not waited for.
     ///
     /// # Errors
     /// `Unavailable` when the table is.
     pub async fn lease_preparation(
         &self,
         address: &Address,
+        holder: &str,
         now: UnixMillis,
         until: UnixMillis,
     ) -> Result<Preparation, Failure> {
         let lease = Change {
             key: keys::run(address.assignment, address.run),
-            change: "SET #prepare_epoch = #prepare_epoch + :one, #prepare_until = :until",
+            change: "SET #prepare_epoch = #prepare_epoch + :one, #prepare_until = :until, #prepare_holder = :holder",
             condition: "attribute_exists(pk) AND #prepared = :no AND #prepare_epoch < :max \
                         AND (attribute_not_exists(#prepare_until) OR #prepare_until < :now)",
             values: values([
                 (":one", n(1)),
                 (":until", n(until.get())),
+                (":holder", s(holder)),
                 (":now", n(now.get())),
                 (":no", AttributeValue::Bool(false)),
                 (":max", n(EPOCHS_MAX)),
             ]),
         };
-        let found = match self.change_one("lease preparation", lease).await? {
+        let item = match self.change_one("lease preparation", lease).await? {
             Changed::Yes(item) => return Ok(Preparation::Taken(Box::new(read("run", item)?))),
             Changed::No(None) => return Ok(Preparation::Gone),
-            Changed::No(Some(item)) => read::<RunRecord>("run", item)?,
+            Changed::No(Some(item)) => item,
         };
+        let held_by = item.get("prepare_holder").and_then(|value| value.as_s().ok());
+        let held_by_us = held_by.map(String::as_str) == Some(holder);
+        let found: RunRecord = read("run", item)?;
         Ok(match found.prepare_until {
             _ if found.prepared => Preparation::Gone,
+            _ if held_by_us => Preparation::Taken(Box::new(found)),
             Some(until) if until >= now => Preparation::Busy(until),
             _ => Preparation::Exhausted,
         })
     }
 
-    /// Gives the lease of a run's preparation back after a failure. `false` when another worker has it.
+    /// Gives the lease of a run's preparation back after a failure; nobody takes it before `until`. `false` when
+    /// another worker has it.
     ///
     /// # Errors
     /// `Unavailable` when the table is; the lease then ends by itself.
-    pub async fn release_preparation(&self, record: &RunRecord) -> Result<bool, Failure> {
+    pub async fn release_preparation(&self, record: &RunRecord, until: UnixMillis) -> Result<bool, Failure> {
         let run = &record.run;
         let release = Change {
             key: keys::run(run.assignment, run.run),
-            change: "REMOVE #prepare_until",
+            change: "SET #prepare_until = :until REMOVE #prepare_holder",
             condition: "#prepare_epoch = :epoch",
-            values: values([(":epoch", n(record.prepare_epoch))]),
+            values: values([(":until", n(until.get())), (":epoch", n(record.prepare_epoch))]),
         };
         let released = self.change_one("release preparation", release).await?;
         Ok(matches!(released, Changed::Yes(_)))
@@ -222,7 +241,9 @@ impl Store {
     pub(super) async fn spent(&self, address: &Address, warm: &[Spent]) -> Result<AttributeValue, Failure> {
         let mut sums = warm.to_vec();
         for copy in self.run_copies(address).await? {
-            if let Some(summary) = &copy.summary {
+            // A copy that failed here may still show what an earlier run published.
+            let ours = copy.result.as_deref().and_then(result_run) == Some(address.run);
+            if let Some(summary) = copy.summary.as_ref().filter(|_| ours) {
                 add_spent(&mut sums, &summary.spent);
             }
         }
@@ -237,13 +258,23 @@ mod tests {
 
     #[test]
     fn a_manifest_is_read_as_it_was_written() {
-        let copies: Vec<Estimate> = (0..COPIES_MAX as u64)
-            .map(|i| Estimate {
+        let copies = |again: fn(u64) -> bool| -> Vec<Estimate> {
+            let estimate = |i| Estimate {
                 copy: CopyId::mint(UnixMillis::new(1_700_000_000_000)),
                 tokens: 5_000 + i,
-            })
-            .collect();
-        assert_eq!(parse_manifest(&manifest(&copies)), Some(copies));
+                again: again(i),
+            };
+            (0..COPIES_MAX as u64).map(estimate).collect()
+        };
+        for copies in [copies(|_| false), copies(|i| i % 3 == 1)] {
+            assert_eq!(parse_manifest(&manifest(&copies)), Some(copies));
+        }
+        let all_new = manifest(&copies(|_| false));
+        assert_eq!(
+            all_new.len(),
+            1,
+            "as manifests were written before copies could be graded again"
+        );
         assert_eq!(
             parse_manifest(&values([("copies", AttributeValue::B(Blob::new(vec![0; 19])))])),
             None

@@ -1,11 +1,11 @@
 //! Secrets: read from Secrets Manager, kept in memory for a while, so that they rotate without a deploy.
 
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::DisplayErrorContext;
 use futures::future::BoxFuture;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::failed;
 use crate::clock::Clock;
 use crate::domain::failure::{Failure, Internal};
 
@@ -58,7 +58,8 @@ impl Secrets {
     /// The secret with this name or ARN, at most five minutes old.
     ///
     /// # Errors
-    /// `Unavailable` when it cannot be read and none is kept.
+    /// None is kept, and it cannot be read: `Unavailable` when time may heal that, `Internal` when only a person can,
+    /// because the secret is not there, is empty, or may not be read.
     pub async fn get(&self, name: &str) -> Result<Arc<str>, Failure> {
         match self.kept(name) {
             Some(kept) if self.since(kept.read_at) < KEEP_MILLIS => Ok(kept.value),
@@ -79,28 +80,33 @@ impl Secrets {
 
     async fn read(&self, name: &str, kept: Option<Kept>) -> Result<Arc<str>, Failure> {
         let now = self.clock.now_millis();
-        let read = self.client.get_secret_value().secret_id(name).send().await;
-        let fresh = match (read, kept) {
-            (Ok(found), _) => Kept {
+        let fresh = match (self.ask(name).await, kept) {
+            (Ok(value), _) => Kept {
                 read_at: now,
                 tried_at: now,
-                value: found.secret_string().unwrap_or_default().trim().into(),
+                value,
             },
             // An old key is better than no service while Secrets Manager is away.
             (Err(_), Some(kept)) => Kept {
                 tried_at: now,
                 ..kept
             },
-            (Err(error), None) => {
-                return Err(Failure::Unavailable(Internal::new(format!(
-                    "GetSecretValue {name}: {}",
-                    DisplayErrorContext(&error)
-                ))));
-            }
+            (Err(failure), None) => return Err(failure),
         };
         let value = fresh.value.clone();
         self.all().insert(name.to_owned(), fresh);
         Ok(value)
+    }
+
+    async fn ask(&self, name: &str) -> Result<Arc<str>, Failure> {
+        let asked = self.client.get_secret_value().secret_id(name).send().await;
+        let found = asked.map_err(|error| failed(&format!("GetSecretValue {name}"), &error))?;
+        match found.secret_string().unwrap_or_default().trim() {
+            "" => Err(Failure::Internal(Internal::new(format!(
+                "the secret {name} is empty"
+            )))),
+            value => Ok(value.into()),
+        }
     }
 
     fn kept(&self, name: &str) -> Option<Kept> {

@@ -31,7 +31,7 @@ pub struct Charge {
 }
 
 impl Store {
-    /// Publishes a copy's result and charges it, once. Never more than the copy reserved: the excess is ours.
+    /// Publishes a copy's result, in the place of an earlier run's, and charges it, once. Never more than the copy reserved: the excess is ours.
     ///
     /// # Errors
     /// `Unavailable` when the table is; asking again with the same epoch is safe.
@@ -52,10 +52,11 @@ impl Store {
         writes.change(Change {
             key: keys::reservation(address),
             change: "SET #used = #used + :tokens, #left = #left - :tokens, #free = #free + :unused, \
-                     #open = #open - :one, #graded = #graded + :one, #waste = #waste + :waste",
+                     #open = #open - :one, #graded = #graded + :one, #waste = #waste + :waste, #let_go = :yes",
             condition: "#state = :pending",
             values: values([
                 (":tokens", n(tokens)),
+                (":yes", AttributeValue::Bool(true)),
                 (":unused", n(copy.reserved_tokens - tokens)),
                 (":waste", n(waste)),
                 (":one", n(1)),
@@ -81,7 +82,7 @@ impl Store {
         }
     }
 
-    /// Ends a copy without a proposal. Nothing is charged for it; what was paid is waste.
+    /// Ends a copy without a proposal; an earlier run's stays published. Nothing is charged for it; what was paid is waste.
     ///
     /// # Errors
     /// `Unavailable` when the table is; asking again with the same epoch is safe.

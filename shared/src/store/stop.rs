@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
 
 use super::Store;
+use super::claim;
 use super::entries::{Operation, write_line};
 use super::expression::{Change, Writes, n, s, values};
 use super::keys;
@@ -94,10 +95,11 @@ impl Store {
         writes.change(Change {
             key: keys::copy(address.assignment, estimate.copy),
             change: "SET #state = :failed, #failure = :failure, #run = :run, #epoch = :zero",
-            condition: "(#state = :new OR #state = :failed) AND (attribute_not_exists(#run) OR #run <> :run)",
+            condition: claim::condition(&estimate),
             values: values([
                 (":new", s(CopyState::New.name())),
                 (":failed", s(CopyState::Failed.name())),
+                (":graded", s(CopyState::Graded.name())),
                 (":failure", failure),
                 (":run", s(address.run.to_string())),
                 (":zero", n(0)),
@@ -205,18 +207,24 @@ impl Store {
         for copy in chunk {
             let operation = Operation::Void(address.run, copy.id());
             write_line(&mut writes, address, &operation, NOTHING, now)?;
-            if let Unresolved::Claimed(copy) = copy {
+            match copy {
+                // What was not the run's may be by now: a copy that it claimed meanwhile is not let go.
+                Unresolved::Unclaimed(estimate) => drop(writes.check(
+                    &keys::copy(address.assignment, estimate.copy),
+                    "attribute_not_exists(#run) OR #run <> :run",
+                    values([(":run", s(address.run.to_string()))]),
+                )),
                 // Its line is written once, so it is not resolved: with the same epoch, nobody else has it.
-                writes.change(Change {
+                Unresolved::Claimed(copy) => drop(writes.change(Change {
                     key: keys::copy(address.assignment, copy.copy),
-                    change: "SET #state = :new REMOVE #lease_until, #holder, #phase",
+                    change: "SET #state = :before REMOVE #lease_until, #holder, #phase",
                     condition: "#run = :run AND #epoch = :epoch",
                     values: values([
-                        (":new", s(CopyState::New.name())),
+                        (":before", s(copy.state_given_back().name())),
                         (":run", s(address.run.to_string())),
                         (":epoch", n(copy.epoch)),
                     ]),
-                });
+                })),
             }
         }
         let count = i128::try_from(chunk.len()).unwrap_or_default();

@@ -16,7 +16,7 @@ use super::{Store, failed, unreadable};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::failure::{Failure, Internal};
 use crate::domain::ids::AccountId;
-use crate::domain::mail::letters;
+use crate::domain::mail::{Contact, letters};
 use crate::domain::plan::Plan;
 use crate::domain::quota::{Counter, Entry, Tier};
 use crate::domain::subscription::Subscription;
@@ -41,6 +41,9 @@ pub struct Billing {
     /// What it is subscribed to; `None` is Free.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription: Option<Subscription>,
+    /// Where its letters go, as Stripe last said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<Contact>,
     /// The checkout that may still be paid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkout: Option<Checkout>,
@@ -74,6 +77,8 @@ pub struct Answer<'a> {
     pub revision: u64,
     /// What follows from the answer.
     pub subscription: Option<&'a Subscription>,
+    /// Where letters go.
+    pub contact: Option<&'a Contact>,
     /// The events that this write answers: recorded with it, never before.
     pub events: &'a [String],
     /// What is sold.
@@ -234,22 +239,31 @@ impl Store {
         if before.revision > 0 {
             with.insert(":before".to_owned(), n(before.revision));
         }
-        let key = keys::billing(answer.account);
-        let change = match answer.subscription {
+        let (mut set, mut remove) = (vec!["#revision = :revision"], Vec::new());
+        match answer.subscription {
             Some(subscription) => {
-                with.insert(
-                    ":subscription".to_owned(),
-                    attribute("subscription", subscription)?,
-                );
+                let stored = attribute("subscription", subscription)?;
+                with.insert(":subscription".to_owned(), stored);
                 with.insert(":subscribed".to_owned(), s(keys::SUBSCRIBED_PARTITION));
                 with.insert(":account".to_owned(), s(answer.account.to_string()));
-                "SET #revision = :revision, #subscription = :subscription, #pending_pk = :subscribed, #pending_sk = :account"
+                set.push("#subscription = :subscription, #pending_pk = :subscribed, #pending_sk = :account");
             }
-            None => "SET #revision = :revision REMOVE #subscription, #pending_pk, #pending_sk",
-        };
+            None => remove.push("#subscription, #pending_pk, #pending_sk"),
+        }
+        match answer.contact {
+            Some(contact) => {
+                with.insert(":contact".to_owned(), attribute("contact", contact)?);
+                set.push("#contact = :contact");
+            }
+            None => remove.push("#contact"),
+        }
+        let mut change = format!("SET {}", set.join(", "));
+        if !remove.is_empty() {
+            change += &format!(" REMOVE {}", remove.join(", "));
+        }
         writes.change(Change {
-            key,
-            change,
+            key: keys::billing(answer.account),
+            change: &change,
             condition,
             values: with,
         });

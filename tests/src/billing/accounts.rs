@@ -72,11 +72,7 @@ async fn an_upgrade_holds_at_once_and_a_downgrade_from_the_next_period() {
     let (essentiel, max) = (price(Tier::Essentiel), price(Tier::Max));
     let seen = world.seen().await;
     let item = &seen.items.data[0].id;
-    world
-        .stripe
-        .change_price(&seen.id, item, &max, "upgrade-1")
-        .await
-        .unwrap();
+    world.stripe.change_price(&seen.id, item, &max).await.unwrap();
     world.hear().await;
     assert_eq!(world.may_use().await, (Tier::Max, 24_000_000));
 

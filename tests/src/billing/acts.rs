@@ -132,12 +132,8 @@ impl World {
     async fn upgrade(&self, tier: Tier) {
         let Some(seen) = self.newest().await else { return };
         let price = self.doors.catalogue.price(tier, Interval::Month).unwrap();
-        let key = format!(
-            "upgrade-{}",
-            self.fake.with(|stripe| stripe.events().iter().count())
-        );
         let item = &seen.items.data[0].id;
-        let _refused = self.stripe.change_price(&seen.id, item, &price.id, &key).await;
+        let _refused = self.stripe.change_price(&seen.id, item, &price.id).await;
     }
 
     async fn downgrade(&self, tier: Tier) {

@@ -2,6 +2,7 @@
 
 use local::stripe::customer::Card;
 use local::stripe::{Fault, Kind};
+use shared::domain::Language;
 use shared::domain::billing::{About, Cause, List, Message};
 use shared::domain::catalogue::{Catalogue, Interval};
 use shared::domain::quota::Tier;
@@ -159,7 +160,7 @@ async fn a_reply_that_is_lost_at_stripe_makes_nothing_twice() {
     let account = shared::domain::ids::AccountId::mint(world.now());
     let made = world
         .stripe
-        .create_customer(account, Some("prof@example.fr"))
+        .create_customer(account, Language::Fr, "first")
         .await
         .unwrap();
     let customers = world.fake.with(|stripe| stripe.customers().iter().count());

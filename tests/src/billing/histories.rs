@@ -212,12 +212,14 @@ impl Work {
         let held = usize::try_from(seed.below(3)).unwrap();
         let copy = usize::try_from(seed.below(COPIES as u64)).unwrap();
         let tokens = seed.below(60_000);
+        let again = seed.chance(30);
         let steps: &[Step] = match seed.below(10) {
             0..3 => &[
                 Step::Start {
                     from: copy,
                     to: COPIES,
                     tokens,
+                    again,
                 },
                 Step::Claim { run: self.runs.len() },
             ],

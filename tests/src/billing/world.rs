@@ -28,7 +28,7 @@ use crate::emulators::Emulator;
 
 pub(super) const DAY: i64 = 86_400;
 pub(super) const START_MILLIS: i64 = 1_790_000_000_000;
-pub(super) const KEY: &str = "sk_test_local";
+pub(crate) const KEY: &str = "sk_test_local";
 
 pub(super) struct World {
     pub(super) fake: Arc<Fake>,
@@ -69,7 +69,10 @@ impl World {
             clock,
         };
         let account = AccountId::mint(UnixMillis::new(START_MILLIS));
-        let customer = stripe.create_customer(account, None).await.unwrap();
+        let customer = stripe
+            .create_customer(account, Language::Fr, "first")
+            .await
+            .unwrap();
         doors.store.link_customer(account, &customer).await.unwrap();
         Self {
             fake: Arc::new(fake),
@@ -99,7 +102,11 @@ impl World {
                 clock: Clock::fixed(START_MILLIS),
             },
             account,
-            customer: place.stripe.create_customer(account, None).await.unwrap(),
+            customer: place
+                .stripe
+                .create_customer(account, Language::Fr, "first")
+                .await
+                .unwrap(),
             config: place.config.clone(),
             heard: 0,
         }
@@ -293,7 +300,7 @@ impl World {
 
     /// Names of the letters that wait.
     pub(super) async fn letters(&self) -> Vec<String> {
-        let due = self.doors.store.due_letters(100).await.unwrap();
+        let due = self.doors.store.due_letters(self.now(), 100).await.unwrap();
         let name = |key: String| key.split('#').next().unwrap_or_default().to_owned();
         due.into_iter().map(|it| name(it.letter.key())).collect()
     }
@@ -333,7 +340,7 @@ pub(super) async fn taken(config: &SdkConfig, url: &str) -> Vec<Message> {
 }
 
 /// Stripe sells what the catalogue says.
-pub(super) fn sold(catalogue: &Catalogue) -> Sold {
+pub(crate) fn sold(catalogue: &Catalogue) -> Sold {
     let paid = [Tier::Essentiel, Tier::Pro, Tier::Max];
     paid.into_iter().fold(Sold::default(), |sold, tier| {
         let price = |interval| catalogue.price(tier, interval).unwrap();
@@ -347,7 +354,7 @@ pub(super) fn sold(catalogue: &Catalogue) -> Sold {
     })
 }
 
-pub(super) async fn fifo(config: &SdkConfig, name: &str) -> String {
+pub(crate) async fn fifo(config: &SdkConfig, name: &str) -> String {
     let made = aws_sdk_sqs::Client::new(config)
         .create_queue()
         .queue_name(format!("{name}.fifo"))

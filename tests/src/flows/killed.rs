@@ -19,7 +19,7 @@ async fn prepared(world: &World) -> (String, String, Vec<Message>) {
 }
 
 /// Gives the message to a worker that does not survive the moment.
-async fn kill(world: &World, moment: Moment, message: &[Message]) {
+pub(super) async fn kill(world: &World, moment: Moment, message: &[Message]) {
     let mortal = Mortal::at(moment);
     let worker = world.worker_with(mortal.clients(&world.config), world.settings());
     tokio::select! {

@@ -2,8 +2,25 @@
 
 use serde_json::json;
 
-use super::teacher::sample_json;
+use super::teacher::{Teacher, sample_json, text};
 use super::world::World;
+
+/// A field of each item of a list of five, read two at a time.
+async fn walked(teacher: &Teacher<'_>, list: &str, field: &str) -> Vec<String> {
+    let mut seen = Vec::new();
+    let mut next = format!("{list}?limit=2");
+    for _ in 0..3 {
+        let page = teacher.get(&next).await.ok();
+        let items = page["items"].as_array().unwrap();
+        assert!(items.len() <= 2, "{list}");
+        seen.extend(items.iter().map(|item| item[field].to_string().replace('"', "")));
+        match page["cursor"].as_str() {
+            Some(cursor) => next = format!("{list}?limit=2&cursor={cursor}"),
+            None => break,
+        }
+    }
+    seen
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lists_come_in_pages_without_a_gap_or_a_repeat() {
@@ -31,18 +48,7 @@ async fn lists_come_in_pages_without_a_gap_or_a_repeat() {
         (path("copies"), "id", Some(&copies)),
         (path(&format!("runs/{run}/copies")), "copy", Some(&copies)),
     ] {
-        let mut seen = Vec::new();
-        let mut next = format!("{list}?limit=2");
-        for _ in 0..3 {
-            let page = teacher.get(&next).await.ok();
-            let items = page["items"].as_array().unwrap();
-            assert!(items.len() <= 2, "{list}");
-            seen.extend(items.iter().map(|item| item[field].to_string().replace('"', "")));
-            match page["cursor"].as_str() {
-                Some(cursor) => next = format!("{list}?limit=2&cursor={cursor}"),
-                None => break,
-            }
-        }
+        let seen = walked(&teacher, &list, field).await;
         assert_eq!(seen.len(), 5, "{list}: {seen:?}");
         match expected {
             Some(expected) => assert_eq!(&seen, expected, "{list}: as handed in"),
@@ -52,4 +58,20 @@ async fn lists_come_in_pages_without_a_gap_or_a_repeat() {
             ),
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_assignments_runs_come_in_pages_newest_first() {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let assignment = teacher.exam().await;
+    let files = ["a.pdf", "b.pdf", "c.pdf", "d.pdf", "e.pdf"].map(|name| (name, b"%PDF-1.7".to_vec()));
+    let runs = format!("/api/assignments/{assignment}/runs");
+    let mut started = Vec::new();
+    for copy in teacher.hand_in(&assignment, &files).await {
+        world.clock.advance_seconds(1);
+        let run = teacher.post(&runs, &json!({ "copies": [copy] })).await.ok();
+        started.insert(0, text(&run, "run"));
+    }
+    assert_eq!(walked(&teacher, &runs, "run").await, started);
 }

@@ -51,6 +51,33 @@ async fn a_run_counts_its_copies_and_times_every_phase_of_each() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copys_tokens_are_counted_once_however_many_leases_it_took() {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let assignment = teacher.exam().await;
+    let scan = [("scan.pdf", sample("histoire/roux-theo.pdf"))];
+    teacher.hand_in(&assignment, &scan).await;
+    let run = teacher.start(&assignment).await;
+    let prepare = world.receive().await;
+    world.deliver(&world.worker(), &prepare).await;
+    // The transcription is paid for; the call for marks gives up, so that another lease finds what was read.
+    let mut fault = Fault::times(Kind::Overloaded, 4);
+    fault.only_if_copy_contains = Some("<copie".to_owned());
+    world.provider.inject([fault]);
+    world.work().await;
+
+    let copy = teacher.copies(&assignment, &run).await.remove(0);
+    assert_eq!(copy["state"], "graded", "{copy}");
+    let lines = world.measured();
+    let leases = lines
+        .iter()
+        .filter(|line| line.get("CopyTokens").is_some())
+        .count();
+    assert_eq!(leases, 2);
+    assert_eq!(copy["result"]["charged_tokens"], sum(&lines, "CopyTokens"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_workers_metrics_are_few_and_their_dimensions_bounded() {
     let world = World::new().await;
     let teacher = world.teacher();

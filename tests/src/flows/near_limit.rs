@@ -1,5 +1,7 @@
 //! A run that holds all that its account has left.
 
+use local::provider::{Fault, Kind};
+use serde_json::json;
 use shared::domain::copy::CopyState;
 use shared::domain::ids::RunId;
 use shared::domain::quota::Period;
@@ -7,7 +9,7 @@ use shared::domain::run::{Estimate, PREFIX_RESERVE_TOKENS, Reserved, Run};
 use shared::domain::time::UnixMillis;
 use shared::store::{Clients, Reserve};
 
-use super::teacher::sample;
+use super::teacher::{sample, text};
 use super::world::World;
 
 /// Less than the bound of a full copy's call, more than that of a short one. Unit: tokens.
@@ -24,6 +26,7 @@ async fn a_copy_near_the_limit_waits_for_what_its_neighbour_leaves() {
     let estimates = [&copies[0], &copies[1]].map(|copy| Estimate {
         copy: copy.parse().unwrap(),
         tokens: ESTIMATE,
+        again: false,
     });
     let now = UnixMillis::new(world.clock.now_millis());
     let run = Run {
@@ -59,4 +62,50 @@ async fn a_copy_near_the_limit_waits_for_what_its_neighbour_leaves() {
     let reservation = world.store.reservation(&run.address()).await.unwrap().unwrap();
     assert_eq!((reservation.graded, reservation.amount), (2, granted_tokens));
     assert_eq!(reservation.used, world.billed_tokens());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn copies_that_fail_each_time_after_they_were_paid_for_are_not_paid_for_without_end() {
+    const COPIES: usize = 12;
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let assignment = teacher.exam().await;
+    let names: Vec<String> = (0..COPIES).map(|place| format!("{place}.pdf")).collect();
+    let files: Vec<(&str, Vec<u8>)> = names
+        .iter()
+        .map(|name| (name.as_str(), sample("histoire/durand-lea.pdf")))
+        .collect();
+    teacher.hand_in(&assignment, &files).await;
+    let runs = format!("/api/assignments/{assignment}/runs");
+    let mut last = teacher.start(&assignment).await;
+    let granted = teacher.get("/api/usage").await.ok()["limit"].as_u64().unwrap();
+    // The warm-up goes well, so that it is the copies that fail.
+    world.deliver(&world.worker(), &world.receive().await).await;
+    world.provider.inject([Fault::times(Kind::BrokenAnswer, 10_000)]);
+    world.work().await;
+
+    let mut tries = 1;
+    while world.billed_tokens() < granted + granted / 2 {
+        let before = world.billed_tokens();
+        let answer = teacher.post(&runs, &json!({})).await;
+        if answer.status == 409 {
+            break;
+        }
+        last = text(&answer.ok(), "run");
+        world.work().await;
+        tries += 1;
+        assert!(world.billed_tokens() > before, "another try is paid for");
+    }
+    let paid = world.billed_tokens();
+    assert!(
+        tries > 1 && paid >= granted && paid < granted + granted / 2,
+        "{paid} in {tries}"
+    );
+    teacher
+        .post_refused(&runs, &json!({}), (409, "too-many-failures"))
+        .await;
+    let retry = format!("{runs}/{last}/retry");
+    teacher
+        .post_refused(&retry, &json!({}), (409, "too-many-failures"))
+        .await;
 }

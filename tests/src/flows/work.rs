@@ -17,6 +17,8 @@ pub(super) const MODEL: &str = "demo-pas-une-ia";
 pub(super) const LEASE_SECONDS: i64 = 330;
 /// Batches that one test's work may take: a message that comes back for ever ends the test.
 const BATCHES_MAX: usize = 60;
+/// What the world waits when a message came back. A run is not over before sixty of these. Unit: seconds.
+const WAIT_SECONDS: i64 = 300;
 
 /// One worker's process.
 pub(super) struct Worker<M = Anthropic> {
@@ -81,7 +83,11 @@ impl World {
             if batch.is_empty() {
                 return;
             }
-            self.deliver(worker, &batch).await;
+            let waiting = self.deliver(worker, &batch).await;
+            if !waiting.is_empty() {
+                // Its message is here at once; what it waits for comes with time.
+                self.clock.advance_seconds(WAIT_SECONDS);
+            }
         }
         panic!("messages still wait after {BATCHES_MAX} batches");
     }
@@ -125,6 +131,7 @@ impl World {
         let swept = sweeper::sweep(&sweeper::Doors {
             store: clients.store(&self.table),
             queue: clients.queue(&self.queue_url),
+            post: None,
             clock: self.clock.clone(),
         })
         .await;

@@ -7,7 +7,7 @@ use shared::domain::run::{PREFIX_RESERVE_TOKENS, ReservationState, Reserved};
 use shared::store::Extended;
 
 use super::on_both;
-use super::world::{LEASE_SECONDS, World};
+use super::world::{AT_ONCE, LEASE_SECONDS, World};
 use crate::emulators::Emulator;
 
 on_both! {
@@ -125,10 +125,10 @@ async fn a_lease_given_back_twice_was_given_back(emulator: Emulator) {
     let address = world.started(&copies, 5_000).await;
     let copy = world.taken(&address, copies[0], "a").await;
     for _ in 0..2 {
-        assert!(world.store.release(&address, &copy).await.unwrap());
+        assert!(world.store.release(&address, &copy, AT_ONCE).await.unwrap());
     }
     let next = world.taken(&address, copies[0], "b").await;
-    assert!(!world.store.release(&address, &copy).await.unwrap());
+    assert!(!world.store.release(&address, &copy, AT_ONCE).await.unwrap());
     assert_eq!(world.copy(copies[0]).await, next);
 }
 
@@ -145,7 +145,7 @@ async fn a_sleeper_neither_fails_nor_gives_back_what_another_holds(emulator: Emu
         .void(&address, &sleeper, &CopyFailure::file_missing(), 0, now)
         .await;
     assert_eq!(failed.unwrap(), Resolution::Fenced);
-    assert!(!store.release(&address, &sleeper).await.unwrap());
+    assert!(!store.release(&address, &sleeper, AT_ONCE).await.unwrap());
     assert_eq!(world.copy(copies[0]).await, holder);
     assert_eq!(world.reservation(&address).await.open, 1);
     world.check(&[address]).await;

@@ -43,7 +43,7 @@ const READING: [Fault; 2] = [Fault::RequestLost, Fault::DeathBefore];
 fn thinning(emulator: Emulator, plot: Plot) -> usize {
     let of_plot = match plot {
         Plot::Straight | Plot::StoppedAtOnce => 1,
-        Plot::StoppedMidway | Plot::TwoWorkers | Plot::Regrant => 4,
+        Plot::StoppedMidway | Plot::TwoWorkers | Plot::Regrant | Plot::GradedBefore => 4,
         Plot::TwoGroups => 12,
     };
     match emulator {
@@ -122,4 +122,5 @@ plots! {
     a_run_stopped_midway_survives_a_fault_at_every_request: StoppedMidway
     two_workers_on_a_copy_survive_a_fault_at_every_request: TwoWorkers
     a_change_of_tier_survives_a_fault_at_every_request: Regrant
+    copies_graded_again_survive_a_fault_at_every_request: GradedBefore
 }

@@ -8,7 +8,7 @@ use shared::domain::ids::CopyId;
 use shared::domain::run::{Address, ReservationState};
 use shared::store::Extended;
 
-use super::world::{LEASE_SECONDS, World, warm_up};
+use super::world::{AT_ONCE, LEASE_SECONDS, World, estimates, warm_up};
 use crate::emulators::Emulator;
 
 const COPIES: usize = 4;
@@ -17,27 +17,65 @@ const HISTORIES: u32 = 24;
 /// One thing that is asked of the ledger.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
-    Start { from: usize, to: usize, tokens: u64 },
-    Claim { run: usize },
-    Lease { run: usize, copy: usize },
-    Settle { held: usize, tokens: u64 },
-    Void { held: usize },
-    Release { held: usize },
-    Extend { held: usize, more: u64, told: bool },
-    WarmUp { run: usize, epoch: u32, tokens: u64 },
-    Waste { held: usize },
-    Stop { run: usize },
-    Expire { run: usize },
-    Finish { run: usize },
-    Regrant { granted: u64 },
-    Wait { seconds: i64 },
+    Start {
+        from: usize,
+        to: usize,
+        tokens: u64,
+        again: bool,
+    },
+    Claim {
+        run: usize,
+    },
+    Lease {
+        run: usize,
+        copy: usize,
+    },
+    Settle {
+        held: usize,
+        tokens: u64,
+    },
+    Void {
+        held: usize,
+    },
+    Release {
+        held: usize,
+    },
+    Extend {
+        held: usize,
+        more: u64,
+        told: bool,
+    },
+    WarmUp {
+        run: usize,
+        epoch: u32,
+        tokens: u64,
+    },
+    Waste {
+        held: usize,
+    },
+    Stop {
+        run: usize,
+    },
+    Expire {
+        run: usize,
+    },
+    Finish {
+        run: usize,
+    },
+    Regrant {
+        granted: u64,
+    },
+    Wait {
+        seconds: i64,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let (run, copy, held) = (0..6usize, 0..COPIES, 0..6usize);
     let tokens = 0..9_000u64;
     prop_oneof![
-        3 => (0..COPIES, 1..=COPIES, tokens.clone()).prop_map(|(from, to, tokens)| Step::Start { from, to, tokens }),
+        3 => (0..COPIES, 1..=COPIES, tokens.clone(), any::<bool>())
+            .prop_map(|(from, to, tokens, again)| Step::Start { from, to, tokens, again }),
         3 => run.clone().prop_map(|run| Step::Claim { run }),
         6 => (run.clone(), copy).prop_map(|(run, copy)| Step::Lease { run, copy }),
         4 => (held.clone(), tokens.clone()).prop_map(|(held, tokens)| Step::Settle { held, tokens }),
@@ -83,8 +121,16 @@ async fn live(steps: Vec<Step>) {
         .unwrap();
     let (mut runs, mut held) = (Vec::new(), Vec::new());
     for (number, step) in steps.into_iter().enumerate() {
+        let (before, settles) = (proposals(&world).await, matches!(step, Step::Settle { .. }));
         take(&world, &copies, &mut runs, &mut held, step, number).await;
         world.check(&runs).await;
+        let after = proposals(&world).await;
+        if settles {
+            let lost = |(was, is): (&Option<String>, &Option<String>)| was.is_some() && is.is_none();
+            assert!(!before.iter().zip(&after).any(lost), "a proposal is lost");
+        } else {
+            assert_eq!(before, after, "only a settlement publishes");
+        }
     }
     world.clock.advance_seconds(LEASE_SECONDS + 1);
     for address in &runs {
@@ -93,6 +139,12 @@ async fn live(steps: Vec<Step>) {
     }
     world.check(&runs).await;
     assert_eq!(world.counter().await.reserved, 0);
+}
+
+/// What is published of each copy.
+async fn proposals(world: &World) -> Vec<Option<String>> {
+    let copies = world.store.all_copies(world.assignment).await.unwrap();
+    copies.into_iter().map(|copy| copy.result).collect()
 }
 
 /// Does `step`, for one of `runs` or of the copies `held`, as far as there is one.
@@ -109,9 +161,15 @@ pub(crate) async fn take(
         place.min(len.saturating_sub(1))
     });
     match step {
-        Step::Start { from, to, tokens } if from < to => {
+        Step::Start {
+            from,
+            to,
+            tokens,
+            again,
+        } if from < to => {
             let run = world.run();
-            world.reserve_run(&run, &copies[from..to], tokens).await.unwrap();
+            let copies = estimates(&copies[from..to], tokens, again);
+            world.reserve_for(&run, &copies, None).await.unwrap();
             if store.reservation(&run.address()).await.unwrap().is_some() {
                 runs.push(run.address());
             }
@@ -172,7 +230,7 @@ pub(crate) async fn take(
                         .await
                         .unwrap();
                 }
-                Step::Release { .. } => drop(store.release(&address, &copy).await.unwrap()),
+                Step::Release { .. } => drop(store.release(&address, &copy, AT_ONCE).await.unwrap()),
                 Step::Extend { more, told, .. } => {
                     let extended = world.extend(&address, &copy, copy.reserved_tokens + more).await;
                     // A reply that is lost leaves the worker with what it knew.

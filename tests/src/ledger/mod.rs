@@ -15,10 +15,12 @@ pub(crate) mod histories;
 mod periods;
 mod preparation;
 mod races;
+mod regrades;
 mod rules;
 mod slack;
 mod starting;
 mod sweep;
+mod waiting;
 pub(crate) mod world;
 
 /// One test a case and emulator: `on_both!(case_name)` runs `async fn case_name(emulator)` on each.

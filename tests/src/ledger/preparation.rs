@@ -1,11 +1,12 @@
 //! A run's start: prepared by one worker at a time, a bounded number of times, and never lost unseen.
 
 use shared::domain::copy::{CopyState, EPOCHS_MAX, Resolution};
+use shared::domain::ids::RunId;
 use shared::domain::run::{Address, PREFIX_RESERVE_TOKENS, ReservationState};
 use shared::store::Preparation;
 
 use super::on_both;
-use super::world::{GRANTED, LEASE_SECONDS, World, warm_up};
+use super::world::{AT_ONCE, GRANTED, LEASE_SECONDS, World, warm_up};
 use crate::emulators::Emulator;
 
 on_both! {
@@ -19,7 +20,7 @@ async fn lease(world: &World, address: &Address) -> Preparation {
     let until = world.now().plus_seconds(LEASE_SECONDS);
     world
         .store
-        .lease_preparation(address, world.now(), until)
+        .lease_preparation(address, &RunId::mint(world.now()).to_string(), world.now(), until)
         .await
         .unwrap()
 }
@@ -73,11 +74,11 @@ async fn a_preparation_is_one_workers_at_a_time_and_tried_a_bounded_number_of_ti
         lease(&world, &address).await,
         Preparation::Busy(world.now().plus_seconds(LEASE_SECONDS))
     );
-    assert!(world.store.release_preparation(&first).await.unwrap());
+    assert!(world.store.release_preparation(&first, AT_ONCE).await.unwrap());
     for _ in 1..EPOCHS_MAX {
         assert!(matches!(lease(&world, &address).await, Preparation::Taken(_)));
         assert!(
-            !world.store.release_preparation(&first).await.unwrap(),
+            !world.store.release_preparation(&first, AT_ONCE).await.unwrap(),
             "an old holder gives nothing back"
         );
         world.clock.advance_seconds(LEASE_SECONDS + 1);

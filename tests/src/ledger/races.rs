@@ -13,6 +13,7 @@ use crate::emulators::Emulator;
 use crate::faulty::{Fault, Faulty, Kind, Script, connections};
 
 on_both! {
+    a_copy_that_is_let_go_and_taken_after_all_is_not_given_back
     a_warm_up_charged_while_its_run_ends_is_in_the_bill
     a_copy_is_not_claimed_between_a_stop_and_its_giving_back
     two_copies_never_take_the_same_free_tokens
@@ -57,6 +58,36 @@ impl Race {
         };
         join(slow, quick).await
     }
+}
+
+async fn a_copy_that_is_let_go_and_taken_after_all_is_not_given_back(emulator: Emulator) {
+    // Its first write is the claim, which another run's copy refuses; its second gives that copy's part back.
+    let race = Race::new(emulator, 1).await;
+    let world = &race.world;
+    let copies = world.copies(1).await;
+    let other = world.started(&copies, 5_000).await;
+    let run = world.run();
+    world.reserve_run(&run, &copies, 5_000).await.unwrap();
+    let address = run.address();
+    let (_, claimed) = race
+        .between(race.slow.store.claim_copies(&address, world.now()), async {
+            world.store.stop(&other, world.now()).await.unwrap();
+            world.store.claim_copies(&address, world.now()).await.unwrap()
+        })
+        .await;
+    assert!(
+        claimed.is_some_and(|groups| groups.len() == 1),
+        "the second preparer takes it"
+    );
+    assert_eq!(
+        world.reservation(&address).await.open,
+        1,
+        "and it is still to be graded"
+    );
+    let copy = world.taken(&address, copies[0], "a").await;
+    assert_eq!(world.settle(&address, &copy, 900).await, Resolution::Done);
+    world.store.finish(&address, world.now()).await.unwrap();
+    world.check(&[other, address]).await;
 }
 
 async fn a_warm_up_charged_while_its_run_ends_is_in_the_bill(emulator: Emulator) {

@@ -131,10 +131,8 @@ async fn a_worker_that_wakes_after_its_lease_ran_out_charges_nothing(emulator: E
         Resolution::Fenced
     );
     world.store.finish(&address, world.now()).await.unwrap();
-    assert_eq!(
-        world.copy(copies[0]).await.result.unwrap(),
-        format!("results/{}/2.json", copies[0])
-    );
+    let published = world.copy(copies[0]).await.result.unwrap();
+    assert!(published.ends_with("/2.json"), "the second lease's: {published}");
     assert_eq!(world.counter().await.used, 2_000);
     world.check(&[address]).await;
 }
@@ -334,7 +332,7 @@ async fn a_crash_after_the_reservation_leaves_its_message_in_the_outbox(emulator
         .map(|it| it.messages().len())
         .sum();
     assert_eq!(waiting, 1 + 12, "I4: what was not sent is still to be sent");
-    let pending = world.store.pending_runs(10).await.unwrap();
+    let pending = world.store.pending_runs(None, 10).await.unwrap();
     let (found, _) = world.store.pending_run(&pending[0]).await.unwrap().unwrap();
     assert_eq!((pending.len(), found), (1, run.address()));
     world.check(&[run.address()]).await;

@@ -8,7 +8,7 @@ use shared::domain::run::{Address, PREFIX_RESERVE_TOKENS};
 use shared::store::Extended;
 
 use super::on_both;
-use super::world::{LEASE_SECONDS, World, warm_up};
+use super::world::{AT_ONCE, LEASE_SECONDS, World, warm_up};
 use crate::emulators::Emulator;
 
 on_both! {
@@ -36,7 +36,7 @@ async fn a_copy_near_the_limit_takes_what_its_neighbours_left(emulator: Emulator
     let mut long = world.taken(&address, copies[0], "a").await;
     let neighbour = world.taken(&address, copies[1], "b").await;
     assert_eq!(world.extend(&address, &long, 8_000).await, Extended::Later);
-    assert!(world.store.release(&address, &long).await.unwrap());
+    assert!(world.store.release(&address, &long, AT_ONCE).await.unwrap());
 
     world.settle(&address, &neighbour, 2_000).await;
     assert_eq!(world.reservation(&address).await.free, 3_000);
@@ -97,7 +97,7 @@ async fn only_the_holder_of_a_copy_takes_hold_of_more(emulator: Emulator) {
     let copies = world.copies(2).await;
     let first = world.started(&copies, 5_000).await;
     let sleeper = world.taken(&first, copies[0], "a").await;
-    world.store.release(&first, &sleeper).await.unwrap();
+    world.store.release(&first, &sleeper, AT_ONCE).await.unwrap();
     let asks = async || world.extend(&first, &sleeper, 9_000).await;
     assert_eq!(asks().await, Extended::Fenced, "it waits");
     let holder = world.taken(&first, copies[0], "b").await;
@@ -156,7 +156,7 @@ async fn a_copy_that_nobody_leaves_enough_is_refused_when_it_is_the_last(emulato
                 .await
                 .unwrap();
         } else {
-            world.store.release(&address, &copy).await.unwrap();
+            world.store.release(&address, &copy, AT_ONCE).await.unwrap();
         }
     }
     let last = world.taken(&address, copies[1], "last").await;

@@ -1,11 +1,11 @@
 //! Runs that are accepted and have not taken their copies hold them against other runs, whatever becomes of them.
 
 use shared::domain::ids::{CopyId, RunId};
-use shared::domain::run::{Estimate, Reserved};
+use shared::domain::run::Reserved;
 use shared::store::{Reserve, Starting};
 
 use super::on_both;
-use super::world::{GRANTED, World};
+use super::world::{GRANTED, World, estimates};
 use crate::emulators::Emulator;
 
 on_both! {
@@ -20,10 +20,7 @@ async fn look(world: &World) -> Starting {
 
 async fn reserve(world: &World, copies: &[CopyId], starting: &Starting) -> (RunId, Reserved) {
     let run = world.run();
-    let copies: Vec<Estimate> = copies
-        .iter()
-        .map(|&copy| Estimate { copy, tokens: 1_000 })
-        .collect();
+    let copies = estimates(copies, 1_000, false);
     let request = Reserve {
         run: &run,
         copies: &copies,

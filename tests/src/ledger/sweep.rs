@@ -39,6 +39,7 @@ async fn swept(emulator: Emulator, table: &str, world: &World, script: Option<Sc
     let doors = Doors {
         store,
         queue,
+        post: None,
         clock: world.clock.clone(),
     };
     sweep(&doors).await

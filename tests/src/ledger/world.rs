@@ -13,13 +13,17 @@ use shared::domain::run::{
 };
 use shared::domain::subscription::{Payment, Subscription};
 use shared::domain::time::UnixMillis;
-use shared::store::{Answer, Charge, Clients, EntryLine, Extended, OUTBOX_SHARDS, Pending, Reserve, Store};
+use shared::store::{
+    Answer, Charge, Clients, EntryLine, Extended, OUTBOX_SHARDS, Pending, Reserve, Store, result_run,
+};
 
 use crate::emulators::Emulator;
 
 pub(super) const START_MILLIS: i64 = 1_763_596_800_000;
 pub(super) const GRANTED: u64 = 100_000;
 pub(super) const LEASE_SECONDS: i64 = 330;
+/// What is given back may be taken at once.
+pub(super) const AT_ONCE: UnixMillis = UnixMillis::new(0);
 const SUBSCRIPTION: &str = "sub_1";
 const RUN_SECONDS: i64 = 6 * 3600;
 
@@ -91,6 +95,7 @@ impl World {
             account: self.account,
             revision,
             subscription: Some(&subscription),
+            contact: None,
             events: &[],
             catalogue: &serde_json::from_value(catalogue).unwrap(),
             now: self.now(),
@@ -153,10 +158,19 @@ impl World {
         tokens: u64,
         idempotency: Option<(&str, &str)>,
     ) -> Result<Reserved, Failure> {
-        let copies: Vec<Estimate> = copies.iter().map(|&copy| Estimate { copy, tokens }).collect();
+        self.reserve_for(run, &estimates(copies, tokens, false), idempotency)
+            .await
+    }
+
+    pub(super) async fn reserve_for(
+        &self,
+        run: &Run,
+        copies: &[Estimate],
+        idempotency: Option<(&str, &str)>,
+    ) -> Result<Reserved, Failure> {
         let reserve = Reserve {
             run,
-            copies: &copies,
+            copies,
             granted_tokens: self.granted,
             idempotency,
             starting: None,
@@ -310,12 +324,18 @@ impl World {
     }
 
     async fn check_copies(&self, address: &Address, reservation: &Reservation, lines: &[EntryLine]) {
-        let copies = self.store.run_copies(address).await.unwrap();
-        let count = |state: CopyState| copies.iter().filter(|copy| copy.state == state).count();
+        let manifest = self.store.manifest(address).await.unwrap();
+        let asked: Vec<CopyId> = manifest.iter().map(|estimate| estimate.copy).collect();
+        let asked = self.store.copies_by_id(self.assignment, &asked).await.unwrap();
+        let published = |copy: &&Copy| copy.result.as_deref().and_then(result_run) == Some(address.run);
+        let proposals = asked.iter().filter(published).count();
+        let (copies, elsewhere): (Vec<_>, Vec<_>) =
+            asked.iter().partition(|copy| copy.run == Some(address.run));
         assert!(
-            count(CopyState::Graded) >= reservation.graded as usize,
-            "I3: a charge has its proposal"
+            (proposals..=proposals + elsewhere.len()).contains(&(reservation.graded as usize)),
+            "I3: a charge has its proposal, until a later run's takes its place"
         );
+        let count = |state: CopyState| copies.iter().filter(|copy| copy.state == state).count();
         let busy = count(CopyState::Queued) + count(CopyState::Leased);
         assert!(
             busy <= reservation.open as usize,
@@ -323,7 +343,7 @@ impl World {
         );
         let has = |name: String| lines.iter().any(|line| line.operation == name);
         let mut held = 0;
-        for estimate in self.store.manifest(address).await.unwrap() {
+        for estimate in manifest {
             let claimed = copies.iter().find(|copy| copy.copy == estimate.copy);
             let busy = claimed.filter(|copy| copy.state.is_busy());
             if has(format!("run#{}#copy#{}", address.run, estimate.copy)) {
@@ -344,14 +364,27 @@ impl World {
                 copy.epoch <= shared::domain::copy::EPOCHS_MAX,
                 "I6: leases are bounded"
             );
-            assert_eq!(copy.result.is_some(), copy.state == CopyState::Graded, "I3");
+            match copy.state {
+                CopyState::New => assert!(!copy.has_proposal(), "I3"),
+                CopyState::Graded => assert!(copy.has_proposal(), "I3"),
+                CopyState::Queued | CopyState::Leased | CopyState::Failed => {}
+            }
         }
     }
 }
 
+pub(super) fn estimates(copies: &[CopyId], tokens: u64, again: bool) -> Vec<Estimate> {
+    let estimate = |&copy| Estimate { copy, tokens, again };
+    copies.iter().map(estimate).collect()
+}
+
 pub(super) fn charge(copy: &Copy, tokens: u64) -> Charge {
+    let run = copy.run.unwrap();
     Charge {
-        result: format!("results/{}/{}.json", copy.copy, copy.epoch),
+        result: format!(
+            "results/{}/{}/{run}/{}.json",
+            copy.assignment, copy.copy, copy.epoch
+        ),
         summary: ResultSummary {
             total: "12".to_owned(),
             total_on_20: "12".to_owned(),

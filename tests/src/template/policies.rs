@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::calls::calls_of;
 use super::document::{Template, project_root, target};
 
 /// SDK call of `shared/src/store` → what IAM checks for it.
@@ -15,14 +16,7 @@ const CALLS: &[(&str, &[&str])] = &[
     ("update_item", &["dynamodb:UpdateItem"]),
     ("delete_item", &["dynamodb:DeleteItem"]),
     // By its parts: it has no action of its own.
-    (
-        "transact_write_items",
-        &[
-            "dynamodb:PutItem",
-            "dynamodb:UpdateItem",
-            "dynamodb:ConditionCheckItem",
-        ],
-    ),
+    ("transact_write_items", &[]),
     ("get_object", &["s3:GetObject"]),
     ("put_object", &["s3:PutObject"]),
     ("list_objects_v2", &["s3:ListBucket"]),
@@ -30,6 +24,15 @@ const CALLS: &[(&str, &[&str])] = &[
     ("send_message_batch", &["sqs:SendMessage"]),
     ("change_message_visibility", &["sqs:ChangeMessageVisibility"]),
     ("get_secret_value", &["secretsmanager:GetSecretValue"]),
+    ("send_email", &["ses:SendEmail"]),
+];
+
+/// A part of a transaction, as `Writes` names it → what IAM checks for it.
+const PARTS: &[(&str, &str)] = &[
+    ("writes.create", "dynamodb:PutItem"),
+    ("writes.put", "dynamodb:PutItem"),
+    ("writes.change", "dynamodb:UpdateItem"),
+    ("writes.check", "dynamodb:ConditionCheckItem"),
 ];
 
 /// What a role needs although its code calls no such thing.
@@ -58,18 +61,9 @@ const UNCALLED: &[(&str, &str)] = &[
     ("kms:GenerateDataKey", "S3 encrypts in the writer's name"),
 ];
 
-/// (function, actions, on what). A form that `assignments` signs writes in its name.
+/// (function, actions, on what), beside the table: what its code does there is read from the code. A form that
+/// `assignments` signs writes in its name.
 const ALLOWED: &[(&str, &[&str], &str)] = &[
-    (
-        "assignments",
-        &[
-            "dynamodb:GetItem",
-            "dynamodb:Query",
-            "dynamodb:PutItem",
-            "dynamodb:UpdateItem",
-        ],
-        "Table",
-    ),
     ("assignments", &["s3:PutObject"], "Uploads/copies/*"),
     ("assignments", &["kms:GenerateDataKey"], "CopiesKey"),
     (
@@ -77,7 +71,6 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
         &["secretsmanager:GetSecretValue"],
         "secret:SessionKeySecret",
     ),
-    ("grade", READ_AND_WRITE, "Table"),
     ("grade", &["s3:ListBucket"], "Uploads"),
     ("grade", &["sqs:SendMessage"], "WorkQueue"),
     (
@@ -85,8 +78,6 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
         &["secretsmanager:GetSecretValue"],
         "secret:SessionKeySecret",
     ),
-    ("worker", READ_AND_WRITE, "Table"),
-    ("worker", &["dynamodb:ConditionCheckItem"], "Table"),
     ("worker", &["s3:GetObject"], "Uploads/copies/*"),
     ("worker", &["s3:GetObject", "s3:PutObject"], "Uploads/replies/*"),
     ("worker", &["s3:PutObject"], "Uploads/results/*"),
@@ -111,11 +102,6 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
         &["secretsmanager:GetSecretValue"],
         "secret:ModelKeySecret",
     ),
-    (
-        "status",
-        &["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"],
-        "Table",
-    ),
     ("status", &["s3:GetObject"], "Uploads/results/*"),
     ("status", &["s3:ListBucketVersions"], "Uploads"),
     ("status", &["kms:Decrypt"], "CopiesKey"),
@@ -124,14 +110,8 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
         &["secretsmanager:GetSecretValue"],
         "secret:SessionKeySecret",
     ),
-    ("sweeper", READ_AND_WRITE, "Table"),
-    ("sweeper", &["dynamodb:Query"], "Table/index/pending"),
     ("sweeper", &["sqs:SendMessage"], "WorkQueue"),
-    (
-        "checkout",
-        &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-        "Table",
-    ),
+    ("sweeper", &["ses:SendEmail"], "identity:MailDomain"),
     (
         "checkout",
         &["secretsmanager:GetSecretValue"],
@@ -149,12 +129,6 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
         &["secretsmanager:GetSecretValue"],
         "secret:StripeSigningSecret",
     ),
-    (
-        "billing",
-        &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-        "Table",
-    ),
-    ("billing", &["dynamodb:Query"], "Table/index/pending"),
     (
         "billing",
         &[
@@ -176,16 +150,6 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
     ),
 ];
 
-/// Deletes too: a message that was sent leaves the outbox.
-const READ_AND_WRITE: &[&str] = &[
-    "dynamodb:GetItem",
-    "dynamodb:BatchGetItem",
-    "dynamodb:Query",
-    "dynamodb:PutItem",
-    "dynamodb:UpdateItem",
-    "dynamodb:DeleteItem",
-];
-
 #[test]
 fn every_call_of_the_stores_is_known_here_with_what_iam_checks_for_it() {
     let known: BTreeSet<String> = CALLS.iter().map(|(call, _)| (*call).to_owned()).collect();
@@ -194,11 +158,17 @@ fn every_call_of_the_stores_is_known_here_with_what_iam_checks_for_it() {
         let path = entry.unwrap().path();
         let source = std::fs::read_to_string(&path).unwrap();
         let dense: String = source.split_whitespace().collect();
-        let calls: Vec<&str> = ["self.dynamo.", "self.s3.", "self.sqs.", "self.client."]
-            .into_iter()
-            .flat_map(|client| dense.split(client).skip(1))
-            .map(|rest| rest.split('(').next().unwrap())
-            .collect();
+        let calls: Vec<&str> = [
+            "self.dynamo.",
+            "self.s3.",
+            "self.sqs.",
+            "self.client.",
+            "self.ses().",
+        ]
+        .into_iter()
+        .flat_map(|client| dense.split(client).skip(1))
+        .map(|rest| rest.split('(').next().unwrap())
+        .collect();
         let sent = dense.matches(".send()").count();
         assert_eq!(
             calls.len(),
@@ -228,6 +198,7 @@ fn no_policy_allows_what_nobody_calls() {
     let callable: BTreeSet<&str> = CALLS
         .iter()
         .flat_map(|(_, actions)| actions.iter().copied())
+        .chain(PARTS.iter().map(|(_, action)| *action))
         .chain(UNCALLED.iter().map(|(action, _)| *action))
         .collect();
     let template = Template::read();
@@ -255,6 +226,15 @@ fn a_function_may_do_what_its_code_does_and_nothing_else() {
             .collect();
         for action in ["logs:CreateLogStream", "logs:PutLogEvents"] {
             expected.insert((action.to_owned(), format!("{logical}Logs")));
+        }
+        for (action, on) in needed(&folder) {
+            match on {
+                Some(on) => drop(expected.insert((action, on.to_owned()))),
+                None => assert!(
+                    expected.iter().any(|(allowed, _)| *allowed == action),
+                    "{folder} calls {action}, and nothing here says on what"
+                ),
+            }
         }
         let role = target(&function.properties["Role"]).unwrap();
         let allowed: BTreeSet<(String, String)> = statements_of(&template, role)
@@ -299,6 +279,27 @@ fn no_role_has_a_wildcard_beyond_the_keys_under_a_prefix() {
 }
 
 #[test]
+fn letters_come_from_one_address_of_one_domain_or_from_none() {
+    let template = Template::read();
+    let roles: Vec<(&str, Value)> = template
+        .of_type("AWS::IAM::Role")
+        .flat_map(|(role, _)| {
+            let statements = statements_of(&template, role);
+            statements.into_iter().map(move |statement| (role, statement))
+        })
+        .filter(|(_, statement)| statement["Action"] == "ses:SendEmail")
+        .collect();
+    let [(role, statement)] = roles.as_slice() else {
+        panic!("one role sends mail: {roles:?}");
+    };
+    assert_eq!(*role, "SweeperRole");
+    let from = json!({ "StringEquals": { "ses:FromAddress": { "Ref": "MailFrom" } } });
+    assert_eq!(statement["Condition"], from);
+    let domain = json!({ "Fn::Select": [1, { "Fn::Split": ["@", { "Ref": "MailFrom" }] }] });
+    assert_eq!(statement["Resource"]["Fn::Sub"][1]["MailDomain"], domain);
+}
+
+#[test]
 fn each_function_has_a_role_of_its_own_that_only_lambda_may_take() {
     let template = Template::read();
     let mut seen = BTreeSet::new();
@@ -321,13 +322,40 @@ fn each_function_has_a_role_of_its_own_that_only_lambda_may_take() {
     }
 }
 
+/// What a function's code asks for, and where in the table, if it is there.
+fn needed(function: &str) -> BTreeSet<(String, Option<&'static str>)> {
+    let mut needed = BTreeSet::new();
+    for call in calls_of(function) {
+        let (call, on) = match call.strip_suffix(" index") {
+            Some(query) => (query, "Table/index/pending"),
+            None => (call.as_str(), "Table"),
+        };
+        let part = PARTS.iter().find(|(part, _)| *part == call);
+        let whole = CALLS.iter().find(|(known, _)| *known == call);
+        let actions = whole.map_or(&[][..], |(_, actions)| *actions).iter().copied();
+        for action in actions.chain(part.map(|(_, action)| *action)) {
+            let on = action.starts_with("dynamodb:").then_some(on);
+            needed.insert((action.to_owned(), on));
+        }
+    }
+    needed
+}
+
 fn statements_of(template: &Template, role: &str) -> Vec<Value> {
     let policies = template.resource(role).properties["Policies"].as_array().unwrap();
     let documents = policies
         .iter()
         .map(|policy| &policy["PolicyDocument"]["Statement"]);
+    // One that is there under a condition counts: it is either this or nothing.
+    let of = |statement: &Value| match &statement["Fn::If"] {
+        Value::Array(either) => {
+            assert_eq!(either[2], json!({ "Ref": "AWS::NoValue" }), "{role}");
+            either[1].clone()
+        }
+        _ => statement.clone(),
+    };
     documents
-        .flat_map(|statements| statements.as_array().unwrap().clone())
+        .flat_map(|statements| statements.as_array().unwrap().iter().map(of))
         .collect()
 }
 
@@ -338,13 +366,15 @@ fn one_or_many(value: &Value) -> impl Iterator<Item = &Value> {
         .iter()
 }
 
-/// A resource of a statement by the logical names in it: `Table`, `Uploads/copies/*`, `secret:ModelKeySecret`.
+/// A resource of a statement by the logical names in it: `Table`, `Uploads/copies/*`, `secret:ModelKeySecret`,
+/// `identity:MailDomain`.
 fn resource_name(resource: &Value) -> String {
     if let Some(name) = target(resource) {
         return name.to_owned();
     }
     let text = resource["Fn::Sub"]
         .as_str()
+        .or_else(|| resource["Fn::Sub"][0].as_str())
         .unwrap_or_else(|| panic!("not a resource of this stack: {resource}"));
     if let Some((_, secret)) = text.split_once(":secret:") {
         // Six characters of chance that Secrets Manager adds to every name.
@@ -352,6 +382,12 @@ fn resource_name(resource: &Value) -> String {
             .strip_suffix("-??????")
             .unwrap_or_else(|| panic!("{text}: end it with -??????"));
         return format!("secret:{}", name.trim_start_matches("${").trim_end_matches('}'));
+    }
+    if let Some((_, identity)) = text.split_once(":identity/") {
+        return format!(
+            "identity:{}",
+            identity.trim_start_matches("${").trim_end_matches('}')
+        );
     }
     text.replace("${", "").replace(".Arn}", "")
 }

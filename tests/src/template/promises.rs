@@ -214,6 +214,8 @@ fn every_function_and_queue_has_its_alarms_and_every_alarm_an_action() {
         ("BillingDeadLetters", "ApproximateNumberOfMessagesVisible"),
         ("BillingQueue", "ApproximateAgeOfOldestMessage"),
         ("sweeper", "LedgerDrift"),
+        ("sweeper", "LettersLost"),
+        ("sweeper", "LettersLate"),
         ("worker", "WasteTokens"),
         ("billing", "BillingAlerts"),
         ("billing", "BillingDrift"),

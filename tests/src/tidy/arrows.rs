@@ -73,7 +73,9 @@ fn rooms_that_only_decide_touch_nothing_outside() {
         }
         for (line, code) in code_of(&file.text).lines().enumerate() {
             for name in OUTSIDE {
-                if heads(code, name).next().is_some() {
+                // What a serialiser writes into is a trait there, and may be a string.
+                let outside = |rest: &&str| !(rest.starts_with("::Write") || rest.starts_with("::Result"));
+                if heads(code, name).any(|rest| outside(&rest)) {
                     offences.push(format!("{}:{}: {name}", file.path, line + 1));
                 }
             }

@@ -47,9 +47,14 @@ pub(super) async fn pay(
     Path(session): Path<String>,
     body: Bytes,
 ) -> Response {
-    let action = field(&body, "action");
+    let (action, email) = (field(&body, "action"), field(&body, "email"));
     desk.with(|state| {
         let world = &mut state.world;
+        if !email.is_empty()
+            && let Err(refusal) = world.give_email(&session, email)
+        {
+            return checkout_page(world, &session, &refusal.message);
+        }
         let done = match action.as_str() {
             "pay" => world.pay(&session, Card::Ok),
             "pay_once" => world.pay(&session, Card::DeclinedLater),
@@ -113,8 +118,13 @@ fn checkout_page(world: &World, id: &str, notice: &str) -> Response {
             + &button("pay_once", "Payer (la carte sera refusée au renouvellement)")
             + &button("decline", "Carte refusée")
     };
+    let email = if world.needs_email(session) {
+        "<label>Adresse électronique <input type=\"email\" name=\"email\"></label>"
+    } else {
+        ""
+    };
     let form = format!(
-        "<form method=\"post\">{buttons}{}</form>",
+        "<form method=\"post\">{email}{buttons}{}</form>",
         button("cancel", "Annuler")
     );
     page(&title, notice, &form)
@@ -373,7 +383,7 @@ fn page(title: &str, notice: &str, body: &str) -> Response {
         "<!doctype html><html lang=\"fr\"><head><meta charset=\"utf-8\"><title>{title}</title>\
          <meta name=\"viewport\" content=\"width=device-width\"><style>\
          body{{font:1rem system-ui,sans-serif;max-width:34rem;margin:2rem auto;padding:0 1rem}}\
-         button,select{{display:block;width:100%;margin:.5rem 0;padding:.7rem;font:inherit}}\
+         button,select,input{{display:block;width:100%;margin:.5rem 0;padding:.7rem;font:inherit}}\
          header{{background:#fff3cd;padding:.7rem;border-radius:.3rem}}</style></head>\
          <body><header>Stripe local : aucun paiement réel</header><main><h1>{title}</h1>{notice}{body}</main>\
          </body></html>"

@@ -44,6 +44,7 @@ fn paid(tier: &str) -> Truth {
         subscriptions: vec![seen("sub_1", Status::Active, tier)],
         invoices: vec![invoice("sub_1", InvoiceState::Paid)],
         charges: vec![charge("sub_1", false, None)],
+        contact: None,
     }
 }
 
@@ -181,6 +182,52 @@ fn money_given_back_freezes_and_ends_only_the_subscription_that_it_paid() {
         with(charge("sub_old", false, Some(Dispute::Open))),
         (true, false, true)
     );
+}
+
+/// Essentiel, and Pro from `day` of its thirty on.
+fn upgraded(day: i64, state: InvoiceState) -> Truth {
+    let mut truth = paid("pro");
+    truth.invoices.push(Invoice {
+        id: "in_change".to_owned(),
+        created: START.plus_seconds(day * 86_400),
+        covers: Vec::new(),
+        payments: vec!["pi_change".to_owned()],
+        ..invoice("sub_1", state)
+    });
+    truth.charges.push(charge("change", false, None));
+    truth
+}
+
+#[test]
+fn a_higher_tier_counts_as_paid_once_its_difference_is() {
+    let paid = |truth: &Truth| entitled(truth).subscription.unwrap().paid;
+    assert!(paid(&upgraded(3, InvoiceState::Paid)));
+    assert!(!paid(&upgraded(3, InvoiceState::Open)));
+    // Stripe keeps the old price while the change waits: that is paid.
+    let mut waiting = upgraded(3, InvoiceState::Open);
+    waiting.subscriptions[0].update_pending = true;
+    assert!(paid(&waiting));
+}
+
+#[test]
+fn the_difference_of_a_change_that_was_given_back_is_told_and_one_that_was_lost_ends_it() {
+    let with = |refunded, dispute| {
+        let mut truth = upgraded(3, InvoiceState::Paid);
+        truth.charges[1] = charge("change", refunded, dispute);
+        let entitlement = entitled(&truth);
+        (!entitlement.cancel.is_empty(), entitlement.alerts)
+    };
+    let returned = || vec![Alert::PaymentReturned("ch_change".to_owned())];
+    assert_eq!(with(false, None), (false, vec![]));
+    assert_eq!(with(true, None), (false, returned()));
+    assert_eq!(with(false, Some(Dispute::Lost)), (true, returned()));
+}
+
+#[test]
+fn a_higher_tier_for_the_last_days_of_a_period_is_told() {
+    let alerts = |day| entitled(&upgraded(day, InvoiceState::Paid)).alerts;
+    assert_eq!(alerts(26), []);
+    assert_eq!(alerts(28), [Alert::LateUpgrade("in_change".to_owned())]);
 }
 
 #[test]

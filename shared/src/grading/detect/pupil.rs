@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::domain::mark::{Finding, Flag};
 use crate::grading::fold::{Folded, words_of};
-use crate::grading::page::PageText;
+use crate::grading::page::{HEADER_LINES, PageText};
 
-/// Lines of a page among which the header is looked for.
-const HEADER_LINES: usize = 10;
 /// Two names this alike may be one name misspelt (`Dupont Lea` and `Dupond Léa`: 0.89).
 const SIMILAR_MIN: f64 = 0.80;
 /// How much better than the next the best must be. Closer than that, a human decides.
@@ -65,23 +63,14 @@ impl Roster {
             .collect()
     }
 
-    /// Pupils that a name written on a copy may mean: all its words, else one of its words, else alike.
-    fn named(&self, name: &str) -> BTreeSet<usize> {
-        let written = words_of(name);
-        if written.is_empty() {
-            return BTreeSet::new();
-        }
+    /// Pupils whose name, spelt as in the list, a name written on a copy may be: all its words, else some of them.
+    fn spelt(&self, written: &[String]) -> BTreeSet<usize> {
         let whole = self.matching(|pupil| pupil.iter().all(|word| written.contains(word)));
-        if !whole.is_empty() {
+        if !whole.is_empty() || written.is_empty() {
             return whole;
         }
         // Only the last name, or only the first.
-        let part = self.matching(|pupil| written.iter().all(|word| pupil.contains(word)));
-        if part.is_empty() {
-            self.alike(&written)
-        } else {
-            part
-        }
+        self.matching(|pupil| written.iter().all(|word| pupil.contains(word)))
     }
 
     fn alike(&self, written: &[String]) -> BTreeSet<usize> {
@@ -116,13 +105,17 @@ impl Roster {
     }
 }
 
-/// Whose copy it is.
-pub(super) fn find(pages: &[PageText], file_name: &str, roster: &Roster) -> Pupil {
+/// Whose copy it is, and the name in its header if the list does not spell it so.
+pub(super) fn find(pages: &[PageText], file_name: &str, roster: &Roster) -> (Pupil, Option<String>) {
     let header = pages.iter().find_map(|page| name_in_header(&page.text));
-    let by_header = header
-        .as_deref()
-        .map(|name| roster.named(name))
-        .unwrap_or_default();
+    let written = header.as_deref().map(words_of).unwrap_or_default();
+    let spelt = roster.spelt(&written);
+    let other = header.clone().filter(|_| spelt.is_empty());
+    let by_header = if spelt.is_empty() {
+        roster.alike(&written)
+    } else {
+        spelt
+    };
     let by_file = roster.in_file_name(file_name);
     // The header may leave two pupils of one name, between whom the file's name decides.
     let both: BTreeSet<usize> = by_header.intersection(&by_file).copied().collect();
@@ -134,12 +127,13 @@ pub(super) fn find(pages: &[PageText], file_name: &str, roster: &Roster) -> Pupi
         (true, ..) if header.is_some() => BTreeSet::new(),
         (true, ..) => by_file,
     };
-    match (fitting.iter().copied().collect::<Vec<_>>().as_slice(), header) {
+    let pupil = match (fitting.iter().copied().collect::<Vec<_>>().as_slice(), header) {
         ([one], _) => Pupil::Listed(*one),
         ([], Some(name)) => Pupil::Unlisted(name),
         ([], None) => Pupil::Unknown,
         (several, _) => Pupil::Ambiguous(several.to_vec()),
-    }
+    };
+    (pupil, other)
 }
 
 /// `Dupont Léa` from `Nom : Dupont   Prénom : Léa`, on one line or two.
@@ -251,17 +245,17 @@ mod tests {
         "Girard Zoé",
     ];
 
-    fn check(text: &str, file_name: &str, pupil: Pupil) {
+    fn found(text: &str, file_name: &str) -> (Pupil, Option<String>) {
         let page = PageText {
             number: 1,
             kind: PageKind::Typed,
             text: text.to_owned(),
         };
-        assert_eq!(
-            find(&[page], file_name, &Roster::new(CLASS)),
-            pupil,
-            "{text:?} in {file_name:?}"
-        );
+        find(&[page], file_name, &Roster::new(CLASS))
+    }
+
+    fn check(text: &str, file_name: &str, pupil: Pupil) {
+        assert_eq!(found(text, file_name).0, pupil, "{text:?} in {file_name:?}");
     }
 
     #[test]
@@ -277,6 +271,20 @@ mod tests {
     fn a_misspelt_name_is_recognised_when_one_pupil_alone_is_close() {
         check("Nom : Dupond Léa", "", Pupil::Listed(0));
         check("Nom : Ndiaye Jean-Piere", "", Pupil::Listed(3));
+    }
+
+    #[test]
+    fn a_name_that_the_list_does_not_spell_so_is_told_whoever_it_means() {
+        for (text, other) in [
+            ("Nom : DUPONT   Prénom : Lea", None),
+            ("Nom : N’Diaye", None),
+            ("Question 1", None),
+            ("Nom : Dupond Léa", Some("Dupond Léa")),
+            ("Nom : Martin Llise", Some("Martin Llise")),
+            ("Nom : Kowalski   Prénom : Iga", Some("Kowalski Iga")),
+        ] {
+            assert_eq!(found(text, "dupont-lea.pdf").1.as_deref(), other, "{text}");
+        }
     }
 
     #[test]
@@ -323,7 +331,7 @@ mod tests {
         #[test]
         fn no_text_makes_detection_panic_and_positions_are_in_the_list(text in "(Nom|Prénom|:|\\PC|\n){0,40}", file in "\\PC{0,20}") {
             let page = PageText { number: 1, kind: PageKind::Typed, text };
-            match find(&[page], &file, &Roster::new(CLASS)) {
+            match find(&[page], &file, &Roster::new(CLASS)).0 {
                 Pupil::Listed(index) => prop_assert!(index < CLASS.len()),
                 Pupil::Ambiguous(several) => prop_assert!(several.len() > 1),
                 Pupil::Unlisted(_) | Pupil::Unknown => {}

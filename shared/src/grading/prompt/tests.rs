@@ -31,6 +31,7 @@ fn exam(rubric: &Rubric) -> Exam<'_> {
         language: Language::Fr,
         statement: None,
         rubric,
+        pupils: &[],
     }
 }
 
@@ -72,6 +73,34 @@ fn a_grading_prompt_reads_as_intended() {
         prompt.prefix,
         copy_text(&prompt)
     ));
+}
+
+#[test]
+fn no_whole_name_of_the_class_leaves_in_what_all_copies_share() {
+    let criterion = json!({ "id": "Q1", "label": "Tom Martin : tiers-temps", "points": 1, "expected": "\"Léa\nTom Martin" });
+    let rubric = Rubric::from_value(
+        &json!({ "total": 1, "step": "0.5", "guidance": "Indulgence pour Martin Tom.",
+        "questions": [{ "id": "Q", "title": "Léa Dupont", "points": 1, "criteria": [criterion] }] }),
+    )
+    .unwrap();
+    let pupils = ["Dupont Léa".to_owned(), "Tom Martin".to_owned()];
+    let exam = Exam {
+        title: "Rattrapage de Léa Dupont",
+        statement: Some("Tom Martin et\nTom Martin lisent Jean Martin."),
+        pupils: &pupils,
+        ..exam(&rubric)
+    };
+    let prompt = grading(&exam, &copy("C-7F3A", &[]));
+    assert!(
+        !prompt.prefix.contains("Dupont") && !prompt.prefix.contains("Tom"),
+        "{}",
+        prompt.prefix
+    );
+    assert_eq!(prompt.prefix.matches("[élève]").count(), 7);
+    assert!(prompt.prefix.contains("lisent Jean Martin."));
+    assert!(!shares_name(&prompt, "Léa Dupont") && shares_name(&prompt, "Martin Jean"));
+    let other = grading(&exam, &copy("C-0000", &["Oui"]));
+    assert_eq!(prompt.prefix, other.prefix, "the same for the whole run");
 }
 
 #[test]

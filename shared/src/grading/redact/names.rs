@@ -206,7 +206,12 @@ impl Names {
 
 /// A word that can be masked wherever it stands.
 fn is_telling(word: &str) -> bool {
-    word.chars().nth(1).is_some() && !PARTICLES.contains(&word)
+    word.chars().nth(1).is_some() && !is_particle(word)
+}
+
+/// A part of a name that is no name by itself, folded: `de`.
+pub(in crate::grading) fn is_particle(word: &str) -> bool {
+    PARTICLES.contains(&word)
 }
 
 /// A word that, alone and without a capital, is not taken for a name.

@@ -103,6 +103,75 @@ fn addresses_and_the_files_name_are_masked() {
     check("a @ b", "a @ b");
 }
 
+/// Without a class list, for an assignment on the Great War.
+fn check_guess(file_name: &str, pages: &[(&str, &str)]) {
+    let assignment = [
+        "La Grande Guerre",
+        "Histoire-Géographie",
+        "Le traité de Versailles, Georges Clemenceau",
+    ];
+    let code = CopyCode::parse("C-7F3A").unwrap();
+    let mut redaction = Redaction::new(code, [], file_name).guessing(assignment);
+    for (text, masked) in pages {
+        let found = redaction.mask(text);
+        assert_eq!(found, *masked);
+        assert_eq!(redaction.unmask(&found), *text);
+    }
+}
+
+#[test]
+fn a_name_without_a_label_at_the_top_of_a_page_is_masked_without_any_list() {
+    check_guess(
+        "scan12.pdf",
+        &[
+            (
+                "Léa Dupont 3eB\nHistoire\nQuestion 1",
+                "[C-7F3A-1] 3eB\nHistoire\nQuestion 1",
+            ),
+            (
+                "DUPONT Léa p. 2\nLéa Dupont dit",
+                "[C-7F3A-2] p. 2\n[C-7F3A-1] dit",
+            ),
+        ],
+    );
+    check_guess(
+        "",
+        &[(
+            "Histoire-Géographie — Maëlle de La Fontaine, 6ème2",
+            "Histoire-Géographie — [C-7F3A-1], 6ème2",
+        )],
+    );
+    check_guess("", &[("3eB Iga", "3eB [C-7F3A-1]")]);
+    check_guess(
+        "kowalski_histoire.pdf",
+        &[(
+            "Voici la copie de Kowalski, Histoire\nOui",
+            "Voici la copie de [C-7F3A-1], Histoire\nOui",
+        )],
+    );
+}
+
+#[test]
+fn an_answer_is_not_taken_for_a_name_without_a_label() {
+    for text in [
+        "Georges Clemenceau\nLa Grande Guerre",
+        "Question 1\nExercice 2",
+        "1) Franz Ferdinand est mort",
+        "Sarajevo, Paris",
+        "La guerre de Franz Ferdinand",
+        "un\ndeux\ntrois\nFranz Ferdinand",
+    ] {
+        check_guess("histoire-guerre.pdf", &[(text, text)]);
+    }
+    check_guess(
+        "",
+        &[
+            ("Question 1", "Question 1"),
+            ("Franz Ferdinand", "Franz Ferdinand"),
+        ],
+    );
+}
+
 #[test]
 fn a_mask_written_by_the_pupil_is_not_put_back_as_a_name() {
     let mut redaction = redaction();

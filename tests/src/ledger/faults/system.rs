@@ -7,14 +7,12 @@ use shared::domain::copy::{Copy, CopyState, Lease, Resolution};
 use shared::domain::failure::{CopyFailure, Failure};
 use shared::domain::ids::CopyId;
 use shared::domain::quota::Entry;
-use shared::domain::run::{
-    Address, Estimate, Message, PREFIX_RESERVE_TOKENS, Reservation, ReservationState, Reserved,
-};
-use shared::store::{Extended, Preparation, Queue, Reserve};
+use shared::domain::run::{Address, Message, PREFIX_RESERVE_TOKENS, Reservation, ReservationState, Reserved};
+use shared::store::{EntryLine, Extended, Preparation, Queue, Reserve};
 use sweeper::{Doors, sweep};
 
 use crate::faulty::Faulty;
-use crate::ledger::world::{GRANTED, LEASE_SECONDS, World, charge, warm_up};
+use crate::ledger::world::{GRANTED, LEASE_SECONDS, World, charge, estimates, warm_up};
 
 const ESTIMATE: u64 = 5_000;
 /// What the first copy is to hold, in two steps: what the warm-up left is enough for the first alone.
@@ -24,6 +22,7 @@ const PLAIN: u64 = 2_000;
 const WARM_UP: u64 = 1_000;
 const WASTE: u64 = 500;
 const LATE: u64 = 4_000;
+const BEFORE: u64 = 1_500;
 const UPGRADE: u64 = 1_200_000;
 const REFUND: u64 = 60_000;
 const RUN_SECONDS: i64 = 6 * 3600;
@@ -45,12 +44,14 @@ pub(super) enum Plot {
     TwoWorkers,
     /// The account changes its tier twice.
     Regrant,
+    /// An earlier run has graded the copies.
+    GradedBefore,
 }
 
 impl Plot {
     const fn copies(self) -> usize {
         match self {
-            Self::Straight | Self::TwoWorkers | Self::Regrant => 3,
+            Self::Straight | Self::TwoWorkers | Self::Regrant | Self::GradedBefore => 3,
             Self::TwoGroups | Self::StoppedAtOnce | Self::StoppedMidway => 12,
         }
     }
@@ -69,6 +70,8 @@ pub(super) struct System {
     faulty: Faulty,
     queue: Queue,
     copies: Vec<CopyId>,
+    /// The run that graded them before.
+    before: Option<Address>,
     attempts: Cell<u32>,
     delivered: Cell<usize>,
 }
@@ -82,6 +85,11 @@ impl System {
         doors: (shared::store::Store, Queue),
     ) -> Self {
         let copies = sober.copies(plot.copies()).await;
+        let before = if plot == Plot::GradedBefore {
+            Some(sober.graded(&copies, BEFORE).await)
+        } else {
+            None
+        };
         let (store, queue) = doors;
         Self {
             plot,
@@ -89,6 +97,7 @@ impl System {
             faulty,
             queue,
             copies,
+            before,
             attempts: Cell::new(0),
             delivered: Cell::new(0),
         }
@@ -117,6 +126,7 @@ impl System {
             let doors = Doors {
                 store: self.world.store.clone(),
                 queue: self.queue.clone(),
+                post: None,
                 clock: self.world.clock.clone(),
             };
             self.attempt(async { Ok(sweep(&doors).await) }).await;
@@ -158,14 +168,7 @@ impl System {
     /// Asks for the run. A new attempt mints a new run; the idempotency key says that it is the same.
     async fn request(&self) -> Result<Address, Failure> {
         let run = self.world.run();
-        let copies: Vec<Estimate> = self
-            .copies
-            .iter()
-            .map(|&copy| Estimate {
-                copy,
-                tokens: ESTIMATE,
-            })
-            .collect();
+        let copies = estimates(&self.copies, ESTIMATE, self.before.is_some());
         let reserve = Reserve {
             run: &run,
             copies: &copies,
@@ -217,8 +220,10 @@ impl System {
 
     async fn prepare(&self, address: &Address) -> Result<Next, Failure> {
         let (store, now) = (&self.world.store, self.world.now());
+        self.attempts.set(self.attempts.get() + 1);
+        let holder = self.attempts.get().to_string();
         let epoch = match store
-            .lease_preparation(address, now, now.plus_seconds(LEASE_SECONDS))
+            .lease_preparation(address, &holder, now, now.plus_seconds(LEASE_SECONDS))
             .await?
         {
             Preparation::Taken(record) => record.prepare_epoch,
@@ -348,14 +353,20 @@ impl System {
 
     /// Whatever failed on the way, the end is one of those that the plot allows.
     async fn check(&self, sober: &World, address: &Address) {
-        sober.check(std::slice::from_ref(address)).await;
+        let runs: Vec<Address> = self.before.iter().chain([address]).cloned().collect();
+        sober.check(&runs).await;
         let (reservation, counter) = (sober.reservation(address).await, sober.counter().await);
         let copies = sober.store.all_copies(sober.assignment).await.unwrap();
-        let lines = sober
+        let mut lines = sober
             .store
             .entries(sober.account, &sober.period, 1_000)
             .await
             .unwrap();
+        let of_before = |line: &EntryLine| {
+            let before = self.before.as_ref();
+            before.is_some_and(|before| line.operation.starts_with(&format!("run#{}#", before.run)))
+        };
+        lines.retain(|line| !of_before(line));
         let count = |part: &str| lines.iter().filter(|line| line.operation.contains(part)).count();
         assert_eq!(count("#copy#"), self.copies.len(), "I3: each copy ends once");
         assert_eq!((reservation.open, counter.reserved), (0, 0));
@@ -373,7 +384,16 @@ impl System {
             );
             used += charged;
         }
-        assert_eq!(counter.used, used);
+        let before = self
+            .before
+            .as_ref()
+            .map_or(0, |_| BEFORE * self.copies.len() as u64);
+        assert_eq!(counter.used, before + used);
+        let proposals = copies.iter().filter(|copy| copy.has_proposal()).count();
+        assert!(
+            self.before.is_none() || proposals == self.copies.len(),
+            "a proposal is lost"
+        );
         let failed = lines
             .iter()
             .find(|line| line.operation.ends_with(&format!("#copy#{}", self.copies[1])));
