@@ -15,7 +15,7 @@ use crate::faulty::connections;
 
 /// Up to so many events, every order is lived; of more, as many orders as this has.
 const EVERY_ORDER_OF: usize = 5;
-const ORDERS: usize = 24;
+const ORDERS: usize = 12;
 
 /// A piece of a customer's life.
 #[derive(Debug, Clone, Copy)]
