@@ -44,6 +44,7 @@ fn paid(tier: &str) -> Truth {
         subscriptions: vec![seen("sub_1", Status::Active, tier)],
         invoices: vec![invoice("sub_1", InvoiceState::Paid)],
         charges: vec![charge("sub_1", false, None)],
+        contact: None,
     }
 }
 
