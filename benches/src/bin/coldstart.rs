@@ -6,8 +6,8 @@
 //!
 //! An HTTP function gets a request without token, and refuses it. The worker and `billing` get a batch of no messages.
 //! The sweeper gets its schedule's event, and asks a DynamoDB on this machine that finds nothing: its time holds
-//! five empty queries, three at a time. The webhook gets an event that is signed: its time holds the reading of the secret,
-//! the verification and the queue.
+//! two empty queries, at once. The webhook gets an event that is signed: its time holds the reading of the secret, the
+//! verification and the queue.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;

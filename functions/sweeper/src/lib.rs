@@ -1,5 +1,6 @@
 //! Every minute: send what the outbox still holds, bring every pending run nearer its end, compare counters
-//! with their entries, send the letters that are due. The fast paths elsewhere only make things quick; this makes them certain.
+//! with their entries, send the letters that are due. The fast paths elsewhere only make things quick; this makes
+//! them certain.
 
 mod audit;
 mod letters;
@@ -14,21 +15,19 @@ use shared::domain::copy::{Copy, CopyState};
 use shared::domain::failure::Failure;
 use shared::domain::run::{Address, Message, ReservationState};
 use shared::domain::time::UnixMillis;
-use shared::store::{OUTBOX_SHARDS, PendingRun, Queue, Store};
+use shared::store::{Pending, PendingRun, Queue, Store};
 use shared::telemetry::{Metrics, Unit};
 
 pub use letters::Post;
 
 /// A message younger than this is left to whoever wrote it. Unit: seconds.
 const OUTBOX_GRACE_SECONDS: i64 = 10;
-/// Partitions of the outbox looked at at once: each more is another connection that a cold start must open, and an
-/// empty partition answers in milliseconds.
-const SHARDS_AT_ONCE: usize = 2;
-/// Runs of one page, oldest first, and pages looked at in one sweep.
+/// Outbox groups of one page, and runs of one, oldest first; and pages looked at in one sweep.
+const GROUPS_MAX: i32 = 200;
 const RUNS_MAX: i32 = 500;
 const PAGES_MAX: usize = 20;
-/// Runs looked at at once.
-const RUNS_AT_ONCE: usize = 8;
+/// Groups sent at once, and runs looked at at once.
+const AT_ONCE: usize = 8;
 /// A run starts within this, or its first message is sent again. Unit: seconds.
 const START_SECONDS_MAX: i64 = 120;
 /// How often the messages of waiting copies are sent again. Unit: minutes.
@@ -117,11 +116,7 @@ impl Sum for Swept {
 /// What a step did; a failure is counted and left to the next sweep.
 fn counted(step: &str, done: Result<Swept, Failure>) -> Swept {
     done.unwrap_or_else(|failure| {
-        let cause = match &failure {
-            Failure::Internal(internal) | Failure::Unavailable(internal) => internal.for_log(),
-            _ => failure.code(),
-        };
-        tracing::error!(step, cause, "a step of the sweep failed");
+        tracing::error!(step, cause = failure.cause(), "a step of the sweep failed");
         Swept {
             failures: 1,
             ..Swept::default()
@@ -133,36 +128,47 @@ fn counted(step: &str, done: Result<Swept, Failure>) -> Swept {
 pub async fn sweep(doors: &Doors) -> Swept {
     let now = UnixMillis::new(doors.clock.now_millis());
     let before = now.plus_seconds(-OUTBOX_GRACE_SECONDS);
-    let shards: Vec<_> = (0..OUTBOX_SHARDS)
-        .map(|shard| send_shard(doors, shard, before))
-        .collect();
-    let shards = stream::iter(shards)
-        .buffer_unordered(SHARDS_AT_ONCE)
-        .collect::<Vec<Swept>>();
     // One after the other: letters wait for nobody, and a question beside the others would be a connection more.
-    let sent = async { (shards.await, letters::send_due(doors, now).await) };
+    let sent = async {
+        (
+            send_unsent(doors, before).await,
+            letters::send_due(doors, now).await,
+        )
+    };
     let ((sent, letters), advanced) = join(sent, advance_all(doors, now)).await;
-    sent.into_iter().chain([advanced, letters]).sum()
+    [sent, letters, advanced].into_iter().sum()
 }
 
-/// Sends what one partition of the outbox still holds, oldest first.
-async fn send_shard(doors: &Doors, shard: u8, before: UnixMillis) -> Swept {
-    let groups = match doors.store.unsent(shard, before).await {
-        Ok(groups) => groups,
-        Err(failure) => return counted("outbox", Err(failure)),
-    };
-    let mut steps = Vec::with_capacity(groups.len());
-    for group in groups {
-        let sent = doors.store.relay(&doors.queue, &group).await;
-        steps.push(counted(
-            "outbox",
-            sent.map(|()| Swept {
-                sent: 1,
-                ..Swept::default()
-            }),
-        ));
+/// Sends what the outbox still holds, oldest first, page by page until one is not full or not all of it was sent.
+async fn send_unsent(doors: &Doors, before: UnixMillis) -> Swept {
+    let mut swept = Swept::default();
+    for _ in 0..PAGES_MAX {
+        let groups = match doors.store.unsent(before, GROUPS_MAX).await {
+            Ok(groups) => groups,
+            Err(failure) => return [swept, counted("outbox", Err(failure))].into_iter().sum(),
+        };
+        let steps: Vec<_> = groups.iter().map(|group| send_group(doors, group)).collect();
+        let page: Vec<Swept> = stream::iter(steps).buffer_unordered(AT_ONCE).collect().await;
+        let page: Swept = page.into_iter().sum();
+        let full = i32::try_from(groups.len()).is_ok_and(|count| count >= GROUPS_MAX);
+        let over = !full || page.failures > 0;
+        swept = [swept, page].into_iter().sum();
+        if over {
+            break;
+        }
     }
-    steps.into_iter().sum()
+    swept
+}
+
+async fn send_group(doors: &Doors, group: &Pending) -> Swept {
+    let sent = doors.store.relay(&doors.queue, group).await;
+    counted(
+        "outbox",
+        sent.map(|()| Swept {
+            sent: 1,
+            ..Swept::default()
+        }),
+    )
 }
 
 /// Brings the pending runs nearer their end, page by page: long runs in front must not hide a dead worker behind
@@ -194,8 +200,7 @@ async fn advance_page(doors: &Doors, runs: &[PendingRun], now: UnixMillis) -> Sw
         .iter()
         .map(async |run| (run, counted("run", advance(doors, run, now).await)));
     let steps: Vec<_> = steps.collect();
-    let advanced: Vec<(&PendingRun, Swept)> =
-        stream::iter(steps).buffer_unordered(RUNS_AT_ONCE).collect().await;
+    let advanced: Vec<(&PendingRun, Swept)> = stream::iter(steps).buffer_unordered(AT_ONCE).collect().await;
     let audited = advanced
         .iter()
         .filter(|(run, swept)| swept.finished > 0 || audit::is_due(run.account, now))

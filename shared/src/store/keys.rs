@@ -20,8 +20,7 @@ use crate::domain::quota::Period;
 use crate::domain::run::Address;
 use crate::domain::time::UnixMillis;
 
-/// Outbox partitions: enough that one account's fan-out does not wait for another's.
-pub const OUTBOX_SHARDS: u8 = 4;
+pub(super) const OUTBOX_PARTITION: &str = "OUTBOX";
 /// The index of what is not finished, and its partitions.
 pub(super) const PENDING_INDEX: &str = "pending";
 pub(super) const PENDING_PARTITION: &str = "RES";
@@ -162,15 +161,10 @@ pub(super) fn entry(owner: AccountId, period: &Period, operation: &str) -> Key {
 }
 
 pub(super) fn outbox(id: OutboxId, at: UnixMillis) -> Key {
-    let shard = id.to_string().bytes().fold(0u8, u8::wrapping_add) % OUTBOX_SHARDS;
     Key {
-        pk: outbox_partition(shard),
+        pk: OUTBOX_PARTITION.to_owned(),
         sk: format!("{}#{id}", moment(at)),
     }
-}
-
-pub(super) fn outbox_partition(shard: u8) -> String {
-    format!("OUTBOX#{shard}")
 }
 
 /// Sorts as text the way moments sort.

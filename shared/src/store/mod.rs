@@ -43,7 +43,6 @@ pub use copies::COPIES_PER_ASSIGNMENT_MAX;
 pub use entries::{EntryLine, Operation};
 pub use extend::Extended;
 pub use idempotency::Idempotency;
-pub use keys::OUTBOX_SHARDS;
 pub use letters::Due;
 #[cfg(feature = "mail")]
 pub use mail::{Mail, Unsent};

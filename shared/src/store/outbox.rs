@@ -18,8 +18,6 @@ use crate::domain::time::UnixMillis;
 /// Messages in one outbox item: SQS takes ten in a batch, and one item for ten copies costs a tenth of the
 /// write units.
 pub(super) const GROUP_MAX: usize = 10;
-/// Items that one sweep of one shard reads, at most.
-const SWEEP_MAX: i32 = 200;
 
 /// A group of messages not yet sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,23 +121,22 @@ impl Store {
         Ok(())
     }
 
-    /// The groups of one partition written before `before` and still unsent, oldest first, a bounded number a call.
-    /// Partitions are numbered from 0 to [`OUTBOX_SHARDS`](keys::OUTBOX_SHARDS).
+    /// The groups written before `before` and still unsent, oldest first; at most `limit`.
     ///
     /// # Errors
     /// `Unavailable` when the table is.
-    pub async fn unsent(&self, shard: u8, before: UnixMillis) -> Result<Vec<Pending>, Failure> {
+    pub async fn unsent(&self, before: UnixMillis, limit: i32) -> Result<Vec<Pending>, Failure> {
         let found = self
             .dynamo
             .query()
             .table_name(&self.table)
             .key_condition_expression("pk = :pk AND sk < :before")
             .set_expression_attribute_values(Some(values([
-                (":pk", s(keys::outbox_partition(shard))),
+                (":pk", s(keys::OUTBOX_PARTITION)),
                 (":before", s(keys::moment(before))),
             ])))
             .consistent_read(true)
-            .limit(SWEEP_MAX)
+            .limit(limit)
             .send()
             .await
             .map_err(|error| failed("Query outbox", &error))?;
@@ -148,7 +145,7 @@ impl Store {
             // One that cannot be read must not keep the others from being sent.
             match read("outbox", item) {
                 Ok(group) => groups.push(group),
-                Err(_) => tracing::error!(shard, "an outbox item that is not ours"),
+                Err(_) => tracing::error!("an outbox item that is not ours"),
             }
         }
         Ok(groups)

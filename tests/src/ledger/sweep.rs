@@ -1,7 +1,5 @@
 //! The sweep: its steps do not wait for each other, and what it ends, it audits.
 
-use std::collections::BTreeSet;
-
 use shared::domain::copy::Resolution;
 use shared::domain::run::Address;
 use sweeper::{Doors, Swept, sweep};
@@ -18,8 +16,8 @@ on_both! {
 }
 
 const RUNS: u64 = 6;
-/// The outbox's partitions and the index of pending runs.
-const FIRST_READS: usize = 9;
+/// The outbox, the index of pending runs, and some of those runs.
+const FIRST_READS: usize = 6;
 
 /// A world with runs that were reserved and never started, a minute ago.
 async fn with_waiting_runs(emulator: Emulator, table: &str) -> World {
@@ -46,7 +44,6 @@ async fn swept(emulator: Emulator, table: &str, world: &World, script: Option<Sc
 }
 
 async fn a_read_that_fails_keeps_no_other_step_of_a_sweep_from_running(emulator: Emulator) {
-    let mut partial = BTreeSet::new();
     for place in 0..FIRST_READS {
         let table = emulator.table().await;
         let world = with_waiting_runs(emulator, &table).await;
@@ -66,13 +63,7 @@ async fn a_read_that_fails_keeps_no_other_step_of_a_sweep_from_running(emulator:
             (0, RUNS),
             "{place}: {second:?}"
         );
-        partial.insert(first.sent);
     }
-    assert_ne!(
-        partial,
-        BTreeSet::from([0, RUNS]),
-        "a partition is a step of its own"
-    );
 }
 
 /// A run whose copy is graded, as a worker leaves it that dies before it posts the run.

@@ -13,9 +13,7 @@ use shared::domain::run::{
 };
 use shared::domain::subscription::{Payment, Subscription};
 use shared::domain::time::UnixMillis;
-use shared::store::{
-    Answer, Charge, Clients, EntryLine, Extended, OUTBOX_SHARDS, Pending, Reserve, Store, result_run,
-};
+use shared::store::{Answer, Charge, Clients, EntryLine, Extended, Pending, Reserve, Store, result_run};
 
 use crate::emulators::Emulator;
 
@@ -225,11 +223,7 @@ impl World {
 
     /// What the whole outbox holds from before `before`.
     pub(super) async fn unsent(&self, before: UnixMillis) -> Vec<Pending> {
-        let mut groups = Vec::new();
-        for shard in 0..OUTBOX_SHARDS {
-            groups.extend(self.store.unsent(shard, before).await.unwrap());
-        }
-        groups
+        self.store.unsent(before, 1_000).await.unwrap()
     }
 
     pub(super) async fn counter(&self) -> Counter {
