@@ -6,6 +6,7 @@
 pub mod demo;
 pub mod demo_grader;
 pub mod emulator;
+mod html;
 pub mod mail;
 pub mod process;
 pub mod provider;

@@ -80,14 +80,14 @@ pub async fn answer(doors: &Doors, payload: Value) -> Result<Value, Error> {
     if payload.get("Records").is_none() {
         reconcile::begin(doors)
             .await
-            .map_err(|failure| said(&failure).to_owned())?;
+            .map_err(|failure| failure.cause().to_owned())?;
         return Ok(Value::Null);
     }
     let batch: SqsEvent = serde_json::from_value(payload)?;
     let stripe = doors
         .stripe()
         .await
-        .map_err(|failure| said(&failure).to_owned())?;
+        .map_err(|failure| failure.cause().to_owned())?;
     Ok(serde_json::to_value(handle(doors, &stripe, batch).await)?)
 }
 
@@ -122,7 +122,7 @@ async fn in_order<'a>(doors: &Doors, stripe: &Stripe, messages: &[&'a Received])
             None => Err(Failure::Internal(Internal::new("a message that is not ours"))),
         };
         if let Err(failure) = looked {
-            tracing::error!(cause = said(&failure), "a look failed; its messages come back");
+            tracing::error!(cause = failure.cause(), "a look failed; its messages come back");
             break;
         }
         done += chunk.len();
@@ -156,12 +156,5 @@ fn received(message: SqsMessage) -> Received {
             .and_then(|count| count.parse().ok())
             .unwrap_or(1),
         message: serde_json::from_str(message.body.as_deref().unwrap_or_default()).ok(),
-    }
-}
-
-fn said(failure: &Failure) -> &str {
-    match failure {
-        Failure::Internal(internal) | Failure::Unavailable(internal) => internal.for_log(),
-        other => other.code(),
     }
 }

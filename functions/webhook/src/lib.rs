@@ -35,11 +35,10 @@ pub async fn receive(doors: &Doors, request: Request) -> Response<Body> {
     let (status, metric) = match judge(doors, &request, now).await {
         Ok(verdict) => (verdict.status(), verdict.metric()),
         Err(failure) => {
-            let cause = match &failure {
-                Failure::Internal(internal) | Failure::Unavailable(internal) => internal.for_log(),
-                other => other.code(),
-            };
-            tracing::error!(cause, "a delivery was not taken; Stripe sends it again");
+            tracing::error!(
+                cause = failure.cause(),
+                "a delivery was not taken; Stripe sends it again"
+            );
             (StatusCode::INTERNAL_SERVER_ERROR, "WebhookFailed")
         }
     };

@@ -9,7 +9,7 @@ use shared::telemetry::{Metrics, Unit};
 
 use crate::ask::Trouble;
 use crate::meter::Bill;
-use crate::{Doors, Next, RETRY_SECONDS, cause};
+use crate::{Doors, Next, RETRY_SECONDS};
 
 /// A lease at its end.
 pub(crate) struct Ending<'a> {
@@ -60,7 +60,7 @@ impl Ending<'_> {
             Err(Trouble::Ours(_)) if last_lease => self.void(&CopyFailure::attempts_exhausted()).await,
             Err(Trouble::Later { seconds, .. }) => self.come_back(seconds).await,
             Err(Trouble::Ours(failure)) => {
-                tracing::error!(cause = cause(&failure), "a copy's step failed; it comes back");
+                tracing::error!(cause = failure.cause(), "a copy's step failed; it comes back");
                 self.come_back(RETRY_SECONDS).await
             }
         }

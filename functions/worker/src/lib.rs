@@ -132,18 +132,11 @@ async fn one<M: Model>(doors: &Doors, model: &M, message: &SqsMessage) -> Next {
         }
     };
     done.unwrap_or_else(|failure| {
-        let cause = cause(&failure);
-        span.in_scope(|| tracing::error!(cause, "a step failed; its message comes back"));
+        span.in_scope(|| {
+            tracing::error!(cause = failure.cause(), "a step failed; its message comes back");
+        });
         Next::Later(RETRY_SECONDS)
     })
-}
-
-/// A failure's cause, for the log.
-fn cause(failure: &Failure) -> &str {
-    match failure {
-        Failure::Internal(internal) | Failure::Unavailable(internal) => internal.for_log(),
-        other => other.code(),
-    }
 }
 
 /// How long what failed in its `epoch`th lease waits: 20 s, 1 min, 3 min, 9 min, 15 min. An outage of half an hour

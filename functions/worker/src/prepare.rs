@@ -18,7 +18,7 @@ use shared::telemetry::{Metrics, Unit};
 use tokio::time::{Duration, Instant};
 
 use crate::meter::{unknown_tokens_max, unseen_calls};
-use crate::{Doors, Next, cause, wait_seconds};
+use crate::{Doors, Next, wait_seconds};
 
 /// The warm-up is worth waiting for, not more.
 const WARM_UP_MAX: Duration = Duration::from_secs(60);
@@ -113,7 +113,7 @@ pub(crate) async fn prepare<M: Model>(doors: &Doors, model: &M, address: &Addres
         return Ok(Next::Done);
     };
     tracing::error!(
-        cause = cause(&failure),
+        cause = failure.cause(),
         "a run could not be prepared; it comes back"
     );
     // As long as a copy waits, so that trouble of some minutes does not end the whole run.

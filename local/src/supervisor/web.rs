@@ -1,5 +1,5 @@
-//! Where the web app will be: the page of the demo teacher's subscription, so that buying, changing and coming back from
-//! Stripe can be clicked through. It knows nothing that the API does not say, and asks it as any browser would.
+//! Where the web app will be: the page of the demo teacher's subscription, so that buying, changing and coming back
+//! from Stripe can be clicked through. It knows nothing that the API does not say, and asks it as any browser would.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::{DEMO_TEACHER, SessionKey};
+use crate::html::escaped;
 
 const HERE: &str = "/subscription";
 
@@ -81,11 +82,9 @@ async fn show(State(desk): State<Arc<Desk>>) -> Response {
 }
 
 async fn come_back(State(desk): State<Arc<Desk>>, Query(from): Query<Return>) -> Response {
-    let session = from.session_id.unwrap_or_default();
-    let query = if session.is_empty() {
-        String::new()
-    } else {
-        format!("?session_id={session}")
+    let query = match from.session_id.filter(|id| is_plain(id)) {
+        Some(session) => format!("?session_id={session}"),
+        None => String::new(),
     };
     let answer = desk
         .ask("GET", &format!("/subscription/return{query}"), None)
@@ -94,8 +93,11 @@ async fn come_back(State(desk): State<Arc<Desk>>, Query(from): Query<Return>) ->
 }
 
 async fn act(State(desk): State<Arc<Desk>>, Form(asked): Form<Action>) -> Response {
-    let plain = asked.tier.chars().all(|c| c.is_ascii_lowercase());
-    let tier = if plain { asked.tier.as_str() } else { "" };
+    let tier = if is_plain(&asked.tier) {
+        asked.tier.as_str()
+    } else {
+        ""
+    };
     match asked.action.as_str() {
         "buy" => {
             let begun = desk
@@ -120,6 +122,11 @@ async fn act(State(desk): State<Arc<Desk>>, Form(asked): Form<Action>) -> Respon
         ),
         _ => Redirect::to(HERE).into_response(),
     }
+}
+
+/// Whether what the browser sent can stand in a path as it is.
+fn is_plain(id: &str) -> bool {
+    id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// A success's body, or the sentence of what went wrong.
@@ -240,11 +247,4 @@ fn button(action: &str, tier: &str, label: &str) -> String {
         "<form method=\"post\" action=\"{HERE}\"><input type=\"hidden\" name=\"tier\" value=\"{tier}\">\
          <button name=\"action\" value=\"{action}\">{label}</button></form>"
     )
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }

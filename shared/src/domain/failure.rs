@@ -169,6 +169,15 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What happened, for the log alone: ours in its own words, any other by its code.
+    #[must_use]
+    pub fn cause(&self) -> &str {
+        match self {
+            Self::Internal(internal) | Self::Unavailable(internal) => internal.for_log(),
+            other => other.code(),
+        }
+    }
+
     /// Whether the same request may succeed later without a change.
     #[must_use]
     pub fn retryable(&self) -> bool {

@@ -17,7 +17,7 @@ use crate::domain::ids::AccountId;
 use crate::domain::mail::{Letter, next_try};
 use crate::domain::time::UnixMillis;
 
-/// A letter that was sent is remembered longer than any period that it may be about. Unit: seconds.
+/// A letter that was sent or given up is remembered longer than any period that it may be about. Unit: seconds.
 const DONE_SECONDS: i64 = 400 * 24 * 3600;
 
 /// A letter that is not sent yet.

@@ -4,11 +4,12 @@ use aws_config::SdkConfig;
 use aws_sdk_sesv2::Client;
 use aws_sdk_sesv2::config::Builder;
 use aws_sdk_sesv2::config::retry::RetryConfig;
-use aws_sdk_sesv2::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sesv2::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_sesv2::operation::send_email::SendEmailError;
 use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message, MessageHeader};
 use std::sync::OnceLock;
 
+use super::said;
 use crate::domain::mail::{Contact, Written};
 
 /// Who a letter is from, beside the address.
@@ -95,7 +96,7 @@ fn message(letter: &Written) -> Result<Message, BuildError> {
 /// Its sentences name addresses, so only its codes are kept.
 fn unsent(error: &SdkError<SendEmailError>) -> Unsent {
     let Some(code) = error.code() else {
-        return Unsent::Later(DisplayErrorContext(error).to_string());
+        return Unsent::Later(said(error));
     };
     // "Email address is not verified" is also a `MessageRejected`: ours to mend, and no fault of the letter's.
     let unverified = error.message().is_some_and(|it| it.contains("not verified"));

@@ -31,7 +31,8 @@ pub struct Charge {
 }
 
 impl Store {
-    /// Publishes a copy's result, in the place of an earlier run's, and charges it, once. Never more than the copy reserved: the excess is ours.
+    /// Publishes a copy's result, in the place of an earlier run's, and charges it, once. Never more than the copy
+    /// reserved: the excess is ours.
     ///
     /// # Errors
     /// `Unavailable` when the table is; asking again with the same epoch is safe.
@@ -82,7 +83,8 @@ impl Store {
         }
     }
 
-    /// Ends a copy without a proposal; an earlier run's stays published. Nothing is charged for it; what was paid is waste.
+    /// Ends a copy without a proposal; an earlier run's stays published. Nothing is charged for it; what was paid is
+    /// waste.
     ///
     /// # Errors
     /// `Unavailable` when the table is; asking again with the same epoch is safe.

@@ -209,13 +209,13 @@ impl Store {
             write_line(&mut writes, address, &operation, NOTHING, now)?;
             match copy {
                 // What was not the run's may be by now: a copy that it claimed meanwhile is not let go.
-                Unresolved::Unclaimed(estimate) => drop(writes.check(
+                Unresolved::Unclaimed(estimate) => writes.check(
                     &keys::copy(address.assignment, estimate.copy),
                     "attribute_not_exists(#run) OR #run <> :run",
                     values([(":run", s(address.run.to_string()))]),
-                )),
+                ),
                 // Its line is written once, so it is not resolved: with the same epoch, nobody else has it.
-                Unresolved::Claimed(copy) => drop(writes.change(Change {
+                Unresolved::Claimed(copy) => writes.change(Change {
                     key: keys::copy(address.assignment, copy.copy),
                     change: "SET #state = :before REMOVE #lease_until, #holder, #phase",
                     condition: "#run = :run AND #epoch = :epoch",
@@ -224,8 +224,8 @@ impl Store {
                         (":run", s(address.run.to_string())),
                         (":epoch", n(copy.epoch)),
                     ]),
-                })),
-            }
+                }),
+            };
         }
         let count = i128::try_from(chunk.len()).unwrap_or_default();
         let held: u64 = chunk.iter().map(Unresolved::held_tokens).sum();

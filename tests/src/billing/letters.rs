@@ -211,6 +211,29 @@ async fn a_letter_is_sent_once_by_two_sweeps_at_once_and_by_all_that_follow() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_letter_that_is_taken_between_a_look_at_the_index_and_at_itself_is_not_taken_again() {
+    let world = with_a_letter().await;
+    let (store, now) = (&world.doors.store, world.now());
+    // The first read is the index, the second the letter.
+    let script = Script {
+        kind: Kind::Read,
+        place: 1,
+        fault: Fault::Held,
+        stubborn: false,
+    };
+    let faulty = Faulty::new(&connections(), Some(script));
+    let (slow, _) = faulty.doors(&world.config, &world.table);
+    let quick = async {
+        faulty.held().await;
+        let due = store.due_letters(now, 10).await.unwrap();
+        assert!(store.take_letter(&due[0], now).await.unwrap());
+        faulty.go();
+    };
+    let (seen, ()) = join(slow.due_letters(now, 10), quick).await;
+    assert_eq!(seen.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_letter_that_ses_does_not_take_now_waits_and_is_late_after_an_hour() {
     let world = with_a_letter().await;
     let mut late = 0;

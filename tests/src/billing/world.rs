@@ -37,6 +37,7 @@ pub(super) struct World {
     pub(super) account: AccountId,
     pub(super) customer: String,
     pub(super) config: SdkConfig,
+    pub(super) table: String,
     heard: usize,
 }
 
@@ -81,6 +82,7 @@ impl World {
             account,
             customer,
             config,
+            table,
             heard: 0,
         }
     }
@@ -108,6 +110,7 @@ impl World {
                 .await
                 .unwrap(),
             config: place.config.clone(),
+            table: place.table.clone(),
             heard: 0,
         }
     }
@@ -129,6 +132,7 @@ impl World {
             },
             customer: self.customer.clone(),
             config: self.config.clone(),
+            table: self.table.clone(),
             ..*self
         }
     }

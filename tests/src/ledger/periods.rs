@@ -10,6 +10,7 @@ use crate::emulators::Emulator;
 
 on_both! {
     a_new_tier_never_makes_remaining_negative
+    an_older_answer_changes_nothing
     an_old_settle_never_touches_a_new_period
     one_grant_is_given_once
 }
@@ -38,6 +39,15 @@ async fn a_new_tier_never_makes_remaining_negative(emulator: Emulator) {
     world.store.finish(&address, world.now()).await.unwrap();
     assert_eq!(world.counter().await.remaining, 1_200_000 - 30_000);
     world.check(&[address]).await;
+}
+
+async fn an_older_answer_changes_nothing(emulator: Emulator) {
+    let world = World::new(emulator).await;
+    let newest = world.regrant(1_100_000, 7).await.unwrap();
+    for older in [1, 6] {
+        assert_eq!(world.regrant(900_000, older).await.unwrap(), newest, "{older}");
+    }
+    assert_eq!(world.regrant(900_000, 8).await.unwrap().granted, 900_000);
 }
 
 async fn an_old_settle_never_touches_a_new_period(emulator: Emulator) {

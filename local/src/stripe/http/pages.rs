@@ -11,6 +11,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 
 use super::Desk;
 use super::form::Params;
+use crate::html::escaped;
 use crate::stripe::calendar::{Interval, french_date};
 use crate::stripe::checkout::SessionStatus;
 use crate::stripe::customer::{By, Card};
@@ -389,11 +390,4 @@ fn page(title: &str, notice: &str, body: &str) -> Response {
          </body></html>"
     ))
     .into_response()
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
