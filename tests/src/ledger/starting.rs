@@ -1,17 +1,20 @@
 //! Runs that are accepted and have not taken their copies hold them against other runs, whatever becomes of them.
 
 use shared::domain::ids::{CopyId, RunId};
-use shared::domain::run::Reserved;
+use shared::domain::run::{Address, Reserved};
 use shared::store::{Reserve, Starting};
 
 use super::on_both;
 use super::world::{GRANTED, World, estimates};
 use crate::emulators::Emulator;
+use crate::faulty::{Fault, Faulty, Kind, Script, connections};
 
 on_both! {
     of_runs_that_looked_at_the_copies_at_once_one_is_accepted
     a_run_holds_its_copies_from_its_reservation_until_it_has_taken_them
     a_run_that_ends_before_it_took_its_copies_holds_none
+    a_run_that_is_stopped_holds_none_while_its_last_copies_are_in_hand
+    a_run_that_is_over_holds_none_though_nobody_said_that_it_took_them
 }
 
 async fn look(world: &World) -> Starting {
@@ -96,4 +99,48 @@ async fn a_run_that_ends_before_it_took_its_copies_holds_none(emulator: Emulator
         ended.unwrap();
         assert!(!look(&world).await.holds(copies[0]), "stopped: {stopped}");
     }
+}
+
+/// A run over the copies, whose preparer takes them and dies before it says so.
+async fn taken_by_one_who_died(emulator: Emulator, world: &World, table: &str, copies: &[CopyId]) -> Address {
+    let run = accepted(world, copies).await;
+    let record = world.store.run(world.assignment, run).await.unwrap().unwrap();
+    let address = record.run.address();
+    let said = Script {
+        kind: Kind::Write,
+        place: 1,
+        fault: Fault::DeathBefore,
+        stubborn: false,
+    };
+    let faulty = Faulty::new(&connections(), Some(said));
+    let (mortal, _) = faulty.doors(&emulator.config().await, table);
+    tokio::select! {
+        claimed = mortal.claim_copies(&address, world.now()) => panic!("it lives: {claimed:?}"),
+        () = faulty.death() => {}
+    }
+    address
+}
+
+async fn a_run_that_is_stopped_holds_none_while_its_last_copies_are_in_hand(emulator: Emulator) {
+    let table = emulator.table().await;
+    let world = World::on(emulator.config().await, &table);
+    let copies = world.copies(2).await;
+    let address = taken_by_one_who_died(emulator, &world, &table, &copies).await;
+    world.taken(&address, copies[0], "a").await;
+    assert!(look(&world).await.holds(copies[1]));
+    let stopped = world.store.stop(&address, world.now()).await.unwrap().unwrap();
+    assert_eq!((stopped.stop, stopped.open), (true, 1));
+    assert!(!look(&world).await.holds(copies[1]), "what it gave back is free");
+}
+
+async fn a_run_that_is_over_holds_none_though_nobody_said_that_it_took_them(emulator: Emulator) {
+    let table = emulator.table().await;
+    let world = World::on(emulator.config().await, &table);
+    let copies = world.copies(1).await;
+    let address = taken_by_one_who_died(emulator, &world, &table, &copies).await;
+    let copy = world.taken(&address, copies[0], "a").await;
+    world.settle(&address, &copy, 500).await;
+    assert!(look(&world).await.holds(copies[0]));
+    world.store.finish(&address, world.now()).await.unwrap();
+    assert!(!look(&world).await.holds(copies[0]));
 }

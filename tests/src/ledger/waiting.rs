@@ -2,9 +2,9 @@
 
 use shared::domain::copy::{CopyState, Lease, Resolution};
 use shared::domain::failure::CopyFailure;
-use shared::domain::run::{Address, Reserved};
+use shared::domain::run::{Address, Reserved, RunState};
 use shared::domain::time::UnixMillis;
-use shared::store::Preparation;
+use shared::store::{Extended, Preparation};
 
 use super::on_both;
 use super::world::{AT_ONCE, GRANTED, LEASE_SECONDS, World};
@@ -15,6 +15,8 @@ on_both! {
     a_preparation_that_was_put_off_is_taken_by_nobody_before_its_time
     a_preparation_whose_reply_was_lost_is_still_the_holders
     a_message_of_an_old_run_takes_nothing_of_another_run
+    a_sleeper_touches_nothing_of_what_a_stop_gave_back
+    a_stopped_run_that_then_runs_out_of_time_was_stopped
     a_period_that_cost_as_much_in_vain_as_it_grants_starts_nothing_more
 }
 
@@ -112,6 +114,49 @@ async fn a_message_of_an_old_run_takes_nothing_of_another_run(emulator: Emulator
     store.hand_back(&old, &sleeper, world.now()).await.unwrap();
     assert_eq!(world.copy(copies[0]).await, holder);
     world.check(&[old, new]).await;
+}
+
+async fn a_sleeper_touches_nothing_of_what_a_stop_gave_back(emulator: Emulator) {
+    let world = World::new(emulator).await;
+    let copies = world.copies(2).await;
+    let address = world.started(&copies, 5_000).await;
+    let sleeper = world.taken(&address, copies[0], "a").await;
+    world.clock.advance_seconds(LEASE_SECONDS + 1);
+    let in_hand = world.taken(&address, copies[1], "b").await;
+    world.store.stop(&address, world.now()).await.unwrap();
+    let given_back = world.copy(copies[0]).await;
+    assert_eq!(given_back.state, CopyState::New);
+    assert_eq!(
+        (given_back.run, given_back.epoch),
+        (sleeper.run, sleeper.epoch),
+        "only its state tells"
+    );
+    let (store, now) = (&world.store, world.now());
+    assert!(!store.set_phase(&address, &sleeper, "grading").await.unwrap());
+    assert!(!store.release(&address, &sleeper, AT_ONCE).await.unwrap());
+    assert_eq!(world.extend(&address, &sleeper, 9_000).await, Extended::Fenced);
+    assert_eq!(world.settle(&address, &sleeper, 100).await, Resolution::Fenced);
+    let failure = CopyFailure::file_missing();
+    let failed = store.void(&address, &sleeper, &failure, 0, now);
+    assert_eq!(failed.await.unwrap(), Resolution::Fenced);
+    assert_eq!(world.lease(&address, copies[0], "late").await, Lease::Gone);
+    assert_eq!(world.copy(copies[0]).await, given_back);
+    assert_eq!(world.settle(&address, &in_hand, 1_000).await, Resolution::Done);
+    store.finish(&address, now).await.unwrap();
+    world.check(&[address]).await;
+}
+
+async fn a_stopped_run_that_then_runs_out_of_time_was_stopped(emulator: Emulator) {
+    let world = World::new(emulator).await;
+    let copies = world.copies(1).await;
+    let address = world.started(&copies, 5_000).await;
+    world.taken(&address, copies[0], "dies").await;
+    let stopping = world.store.stop(&address, world.now()).await.unwrap().unwrap();
+    assert_eq!(stopping.run_state(), RunState::Stopping);
+    world.clock.advance_seconds(LEASE_SECONDS + 1);
+    let ended = world.store.expire(&address, world.now()).await.unwrap().unwrap();
+    assert_eq!((ended.run_state(), ended.failed), (RunState::Stopped, 1));
+    world.check(&[address]).await;
 }
 
 async fn a_period_that_cost_as_much_in_vain_as_it_grants_starts_nothing_more(emulator: Emulator) {
