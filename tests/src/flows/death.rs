@@ -16,6 +16,8 @@ use tokio::sync::Notify;
 /// When a worker dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moment {
+    /// The run's copies are its own, and nobody was told.
+    Claimed,
     /// It holds the copy, and has asked nothing.
     Leased,
     /// The model has answered, and the answer is not kept.
@@ -37,6 +39,7 @@ impl Moment {
         };
         let puts = |folder: &str| request.method() == "PUT" && request.uri().contains(folder);
         match self {
+            Self::Claimed => target.ends_with(".TransactWriteItems") && says(":zero"),
             Self::Leased => target.ends_with(".UpdateItem") && says(":holder"),
             Self::Answered | Self::AnswerKept => puts("/replies/"),
             Self::ResultStored => puts("/results/"),

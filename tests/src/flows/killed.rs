@@ -52,7 +52,7 @@ async fn is_finished_once_after(moment: Moment) {
     assert_eq!(record["state"], "done", "{moment:?}: {record}");
     assert_eq!(record["copies"]["graded"], 1, "{moment:?}: {record}");
     let (again, lost) = match moment {
-        Moment::Leased => (1, 0),
+        Moment::Claimed | Moment::Leased => (1, 0),
         Moment::Answered => (1, paid[1].usage.charged_tokens()),
         Moment::AnswerKept | Moment::ResultStored | Moment::Settled => (0, 0),
     };

@@ -5,7 +5,7 @@ use serde_json::json;
 use shared::domain::copy::CopyState;
 use shared::domain::ids::RunId;
 use shared::domain::quota::Period;
-use shared::domain::run::{Estimate, PREFIX_RESERVE_TOKENS, Reserved, Run};
+use shared::domain::run::{Address, Estimate, PREFIX_RESERVE_TOKENS, Reserved, Run};
 use shared::domain::time::UnixMillis;
 use shared::store::{Clients, Reserve};
 
@@ -23,11 +23,52 @@ async fn a_copy_near_the_limit_waits_for_what_its_neighbour_leaves() {
     let files =
         ["durand-lea.pdf", "bernard-ines.pdf"].map(|name| (name, sample(&format!("histoire/{name}"))));
     let copies = teacher.hand_in(&assignment, &files).await;
-    let estimates = [&copies[0], &copies[1]].map(|copy| Estimate {
+    let run = holding_all(&world, &assignment, &copies, ESTIMATE).await;
+    world.work().await;
+
+    let copies = world.store.run_copies(&run).await.unwrap();
+    for (name, leases) in [("durand-lea.pdf", 2), ("bernard-ines.pdf", 1)] {
+        let copy = copies.iter().find(|copy| copy.file_name == name).unwrap();
+        assert_eq!((copy.state, copy.epoch), (CopyState::Graded, leases), "{name}");
+    }
+    let reservation = world.store.reservation(&run).await.unwrap().unwrap();
+    let granted = 2 * ESTIMATE + PREFIX_RESERVE_TOKENS;
+    assert_eq!((reservation.graded, reservation.amount), (2, granted));
+    assert_eq!(reservation.used, world.billed_tokens());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scan_that_needs_more_than_is_left_ends_before_its_pages_are_sent() {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let assignment = teacher.exam().await;
+    let scan = [("copie.pdf", sample("histoire/moreau-camille.pdf"))];
+    let copies = teacher.hand_in(&assignment, &scan).await;
+    let run = holding_all(&world, &assignment, &copies, 100).await;
+    world.work().await;
+
+    let copy = world.store.run_copies(&run).await.unwrap().remove(0);
+    assert_eq!(
+        (copy.state, copy.epoch),
+        (CopyState::Failed, 1),
+        "it waits for nobody"
+    );
+    assert_eq!(copy.failure.unwrap().code(), "quota-exceeded");
+    let calls = world.provider.ledger();
+    let warm_ups = calls.iter().filter(|call| call.output_tokens_max == 1);
+    assert_eq!((warm_ups.count(), calls.len()), (1, 1));
+    let reservation = world.store.reservation(&run).await.unwrap().unwrap();
+    assert_eq!((reservation.used, reservation.waste), (world.billed_tokens(), 0));
+}
+
+/// A run that is sent to its worker, of an account that has no more than the run holds.
+async fn holding_all(world: &World, assignment: &str, copies: &[String], tokens: u64) -> Address {
+    let estimate = |copy: &String| Estimate {
         copy: copy.parse().unwrap(),
-        tokens: ESTIMATE,
+        tokens,
         again: false,
-    });
+    };
+    let estimates: Vec<Estimate> = copies.iter().map(estimate).collect();
     let now = UnixMillis::new(world.clock.now_millis());
     let run = Run {
         run: RunId::mint(now),
@@ -39,11 +80,11 @@ async fn a_copy_near_the_limit_waits_for_what_its_neighbour_leaves() {
         correlation: "correlation".to_owned(),
         created_at: now,
     };
-    let granted_tokens = 2 * ESTIMATE + PREFIX_RESERVE_TOKENS;
+    let held = tokens * copies.len() as u64;
     let reserve = Reserve {
         run: &run,
         copies: &estimates,
-        granted_tokens,
+        granted_tokens: held + PREFIX_RESERVE_TOKENS,
         idempotency: None,
         starting: None,
         expires_at: now.plus_seconds(3_600),
@@ -52,16 +93,7 @@ async fn a_copy_near_the_limit_waits_for_what_its_neighbour_leaves() {
     assert_eq!(reserved, Reserved::Accepted(run.run));
     let queue = Clients::on(world.config.clone()).queue(&world.queue_url);
     world.store.relay(&queue, &pending.unwrap()).await.unwrap();
-    world.work().await;
-
-    let copies = world.store.run_copies(&run.address()).await.unwrap();
-    for (name, leases) in [("durand-lea.pdf", 2), ("bernard-ines.pdf", 1)] {
-        let copy = copies.iter().find(|copy| copy.file_name == name).unwrap();
-        assert_eq!((copy.state, copy.epoch), (CopyState::Graded, leases), "{name}");
-    }
-    let reservation = world.store.reservation(&run.address()).await.unwrap().unwrap();
-    assert_eq!((reservation.graded, reservation.amount), (2, granted_tokens));
-    assert_eq!(reservation.used, world.billed_tokens());
+    run.address()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

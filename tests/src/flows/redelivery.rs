@@ -4,8 +4,10 @@ use futures::future::join_all;
 use local::provider::{Fault, Kind};
 use serde_json::json;
 
+use super::death::Moment;
+use super::killed::kill;
 use super::teacher::{Teacher, sample, text};
-use super::work::event;
+use super::work::{LEASE_SECONDS, event, outlive_leases};
 use super::world::World;
 
 async fn class(teacher: &Teacher<'_>, names: &[&str]) -> (String, String) {
@@ -96,6 +98,82 @@ async fn a_run_stopped_before_it_began_costs_nothing() {
     world.work().await;
     assert!(world.provider.ledger().is_empty());
     world.assert_settled(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_comes_again_after_a_stop_is_handed_back_without_a_call() {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let (assignment, run) = class(&teacher, &["a.pdf"]).await;
+    let worker = world.worker();
+    let prepare = world.receive().await;
+    world.deliver(&worker, &prepare).await;
+    let copy = world.receive().await;
+    kill(&world, Moment::Leased, &copy).await;
+    let paid = world.billed_tokens();
+    stop_in_hand(&teacher, &assignment, &run).await;
+    outlive_leases(&world.clock);
+    assert!(world.deliver(&worker, &copy).await.is_empty());
+    let record = teacher.run(&assignment, &run).await;
+    assert_eq!(
+        (&record["state"], &record["copies"]["given_back"]),
+        (&json!("stopped"), &json!(1))
+    );
+    assert_eq!(world.billed_tokens(), paid);
+    world.assert_settled(paid).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preparation_that_comes_again_after_a_stop_warms_nothing() {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let (assignment, run) = class(&teacher, &["a.pdf"]).await;
+    let prepare = world.receive().await;
+    kill(&world, Moment::Claimed, &prepare).await;
+    let paid = world.billed_tokens();
+    // The outbox has the copy's message. Its worker dies too, and its lease ends after the preparation's.
+    world.clock.advance_seconds(20);
+    assert_eq!(world.sweep().await.sent, 1);
+    let copy = world.receive().await;
+    kill(&world, Moment::Leased, &copy).await;
+    stop_in_hand(&teacher, &assignment, &run).await;
+    world.clock.advance_seconds(LEASE_SECONDS - 10);
+    assert!(world.deliver(&world.worker(), &prepare).await.is_empty());
+    assert_eq!(world.billed_tokens(), paid);
+    outlive_leases(&world.clock);
+    assert_eq!(world.sweep().await.finished, 1);
+    assert_eq!(teacher.run(&assignment, &run).await["state"], "stopped");
+    world.assert_settled(paid).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preparation_that_comes_again_after_its_run_is_over_warms_nothing() {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let (assignment, run) = class(&teacher, &["a.pdf"]).await;
+    let worker = world.worker();
+    let prepare = world.receive().await;
+    kill(&world, Moment::Claimed, &prepare).await;
+    world.clock.advance_seconds(20);
+    world.sweep().await;
+    let copy = world.receive().await;
+    world.deliver(&worker, &copy).await;
+    assert_eq!(teacher.run(&assignment, &run).await["state"], "done");
+    let paid = world.billed_tokens();
+    outlive_leases(&world.clock);
+    assert!(world.deliver(&worker, &prepare).await.is_empty());
+    assert_eq!(world.billed_tokens(), paid);
+    world.assert_settled(paid).await;
+}
+
+/// Stops a run while a worker holds its last copy.
+async fn stop_in_hand(teacher: &Teacher<'_>, assignment: &str, run: &str) {
+    let stop = format!("/api/assignments/{assignment}/runs/{run}/stop");
+    let stopped = teacher.post(&stop, &json!({})).await.ok();
+    assert_eq!(
+        (&stopped["state"], &stopped["open"]),
+        (&json!("stopping"), &json!(1))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
