@@ -12,6 +12,7 @@ use local::stripe::customer::Card;
 use local::stripe::{Fault, Kind};
 use serde_json::{Value, json};
 use shared::domain::billing::{Cause, Message, Whose};
+use shared::domain::ids::AccountId;
 use shared::http::Sessions;
 use shared::store::Clients;
 use tower::ServiceExt as _;
@@ -343,12 +344,21 @@ async fn what_cannot_be_bought_or_changed_is_a_clear_problem() {
             "{no_session}"
         );
     }
-    let theirs = Buyer::bought("pro").await;
-    let session = theirs.world.billing().await.checkout.unwrap().session;
-    assert_eq!(
-        refusal(buyer.get(&format!("return?session_id={session}")).await),
-        problem(404, "not-found")
-    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_comes_back_from_what_another_account_pays() {
+    let buyer = Buyer::new().await;
+    let session = buyer.begin("pro").await;
+    let path = format!("return?session_id={session}");
+    let now = buyer.world.now();
+    let stranger = buyer.keys.token(AccountId::mint(now), now.get());
+    let nosy = async || refusal(buyer.ask_as(Some(&stranger), "GET", &path, &json!({})).await);
+    assert_eq!(nosy().await, problem(404, "not-found"));
+    buyer.pay(&session, Card::Ok);
+    assert_eq!(nosy().await, problem(404, "not-found"));
+    let (status, standing) = buyer.get(&path).await;
+    assert_eq!((status, &standing["tier"]), (200, &json!("pro")), "{standing}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

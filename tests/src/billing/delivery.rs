@@ -5,6 +5,8 @@ use local::stripe::{Fault, Kind};
 use shared::domain::Language;
 use shared::domain::billing::{About, Cause, List, Message};
 use shared::domain::catalogue::{Catalogue, Interval};
+use shared::domain::failure::Failure;
+use shared::domain::ids::AccountId;
 use shared::domain::quota::Tier;
 
 use super::world::{DAY, World};
@@ -96,6 +98,31 @@ async fn a_second_customer_of_an_account_is_adopted_with_what_it_paid() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_takes_a_few_customers_more_and_refuses_those_beyond() {
+    let world = World::new().await;
+    let (store, account) = (&world.doors.store, world.account);
+    for number in 1..=4 {
+        let another = format!("cus_{number}");
+        for _ in ["adopted", "and asked again"] {
+            store.adopt_customer(account, &another).await.unwrap();
+        }
+    }
+    let refused = store.adopt_customer(account, "cus_5").await;
+    assert!(matches!(refused, Err(Failure::Internal(_))), "{refused:?}");
+    assert_eq!(store.account_of("cus_5").await, Ok(None));
+    let others = world.billing().await.others;
+    assert_eq!(others, ["cus_1", "cus_2", "cus_3", "cus_4"]);
+
+    // Nobody takes a customer that is another account's, or has others without one of its own.
+    let stranger = AccountId::mint(world.now());
+    for theirs in ["cus_1", "cus_6"] {
+        let refused = store.adopt_customer(stranger, theirs).await;
+        assert!(matches!(refused, Err(Failure::Internal(_))), "{refused:?}");
+    }
+    assert_eq!(store.account_of("cus_1").await, Ok(Some(account)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_customer_of_nobody_ends_without_effect() {
     let world = World::new().await;
     let stranger = world.fake.with(|stripe| {
@@ -157,7 +184,7 @@ async fn a_reply_that_is_lost_at_stripe_makes_nothing_twice() {
     world
         .fake
         .inject([Fault::next(Kind::ReplyLost).at("/v1/customers").times(1)]);
-    let account = shared::domain::ids::AccountId::mint(world.now());
+    let account = AccountId::mint(world.now());
     let made = world
         .stripe
         .create_customer(account, Language::Fr, "first")

@@ -211,6 +211,15 @@ async fn a_letter_is_sent_once_by_two_sweeps_at_once_and_by_all_that_follow() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_who_saw_a_letter_wait_one_takes_it() {
+    let world = with_a_letter().await;
+    let (store, now) = (&world.doors.store, world.now());
+    let seen = store.due_letters(now, 1).await.unwrap().remove(0);
+    assert_eq!(store.take_letter(&seen, now).await, Ok(true));
+    assert_eq!(store.take_letter(&seen, now).await, Ok(false));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_letter_that_is_taken_between_a_look_at_the_index_and_at_itself_is_not_taken_again() {
     let world = with_a_letter().await;
     let (store, now) = (&world.doors.store, world.now());

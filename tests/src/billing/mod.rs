@@ -8,6 +8,7 @@ mod histories;
 mod kills;
 mod letters;
 mod place;
+mod races;
 mod scenarios;
 mod storm;
 mod webhook;

@@ -5,9 +5,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::billing::Order;
+use crate::billing::{Order, truth};
 use crate::domain::Language;
 use crate::domain::catalogue::Interval;
+use crate::domain::failure::Failure;
 use crate::domain::ids::AccountId;
 use crate::domain::time::UnixMillis;
 
@@ -175,6 +176,17 @@ async fn lists_are_followed_page_after_page_up_to_a_bound() {
 
     let stub = Stub::answering(vec![(200, "", full), (200, "", full)]);
     assert!(stub.stripe().charges_of("cus_1", 2).await.unwrap().cut);
+}
+
+#[tokio::test]
+async fn a_customer_with_more_subscriptions_than_are_read_is_left_undecided() {
+    let full = r#"{"data":[{"id":"sub_1","status":"canceled","customer":"cus_1","created":1,"items":{"data":[]}}],
+        "has_more":true}"#;
+    let mut answers = vec![(200, "", full); 5];
+    answers.extend([(200, "", EMPTY), (200, "", EMPTY)]);
+    let stub = Stub::answering(answers);
+    let decided = truth(&stub.stripe(), "cus_1").await;
+    assert!(matches!(decided, Err(Failure::Internal(_))), "{decided:?}");
 }
 
 #[tokio::test]
