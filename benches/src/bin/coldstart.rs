@@ -6,8 +6,8 @@
 //!
 //! An HTTP function gets a request without token, and refuses it. The worker and `billing` get a batch of no messages.
 //! The sweeper gets its schedule's event, and asks a DynamoDB on this machine that finds nothing: its time holds
-//! two empty queries, at once. The webhook gets an event that is signed: its time holds the reading of the secret, the
-//! verification and the queue.
+//! three empty queries, two at once. The webhook gets an event that is signed: its time holds the reading of the
+//! secret, the verification and the queue.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -26,7 +26,7 @@ const ROUNDS: usize = 25;
 const TIMES_THE_BASELINE: f64 = 3.0;
 
 /// As `template.yaml` sets it. The provider on this machine needs no key, so the worker asks for no secret.
-const ENVIRONMENT: [(&str, &str); 14] = [
+const ENVIRONMENT: [(&str, &str); 15] = [
     ("TABLE_NAME", "corrigeuse"),
     ("BUCKET_NAME", "corrigeuse"),
     ("QUEUE_URL", "http://127.0.0.1/000000000000/work"),
@@ -40,6 +40,7 @@ const ENVIRONMENT: [(&str, &str); 14] = [
     ("STRIPE_SIGNING_SECRET", "corrigeuse/stripe-signing"),
     ("STRIPE_LIVEMODE", "false"),
     ("WEB_ORIGIN", "https://app.example"),
+    ("MAIL_FROM", "bonjour@corrigeuse.example"),
     // One file, as on Amazon Linux: Debian has a file a certificate beside it, which would all be read, for 3 ms.
     ("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"),
 ];

@@ -237,7 +237,7 @@ pub(crate) async fn change(doors: &Doors, account: AccountId, to: Tier) -> Resul
             upgrade(&stripe, &seen, &price.id).await?;
         }
         if to < subscription.tier {
-            if seen.cancel_at.is_some() {
+            if ends(&seen) {
                 stripe.cancel_at_period_end(&subscription.id, false).await?;
             }
             stripe
@@ -319,10 +319,15 @@ async fn upgrade(stripe: &Stripe, seen: &wire::Subscription, price: &str) -> Res
 /// Neither a cancellation nor another price is to come any more.
 async fn take_back(stripe: &Stripe, seen: &wire::Subscription) -> Result<(), Failure> {
     release(stripe, seen).await?;
-    if seen.cancel_at.is_some() || seen.cancel_at_period_end {
+    if ends(seen) {
         stripe.cancel_at_period_end(&seen.id, false).await?;
     }
     Ok(())
+}
+
+/// Whether it is to end, in whichever of its two ways Stripe says so.
+fn ends(seen: &wire::Subscription) -> bool {
+    seen.cancel_at.is_some() || seen.cancel_at_period_end
 }
 
 async fn release(stripe: &Stripe, seen: &wire::Subscription) -> Result<(), Failure> {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::calendar::next_after;
 use super::customer::{Answer, By};
 use super::invoice::Reason;
@@ -31,7 +33,7 @@ pub struct Update {
 }
 
 /// What happens to the time already paid when the price changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Proration {
     /// Nothing.
     None,

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::customer::{By, Card, Details};
 use super::payment::Attempt;
 use super::refusal::Refusal;
@@ -15,7 +17,7 @@ use super::world::{Metadata, World, check_metadata};
 pub const SESSION_SECONDS: i64 = 24 * 3600;
 
 /// A Checkout session in mode `subscription`, for one price.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     /// `cs_test_…` or `cs_live_…`.
     pub id: String,
@@ -38,7 +40,7 @@ pub struct Session {
 }
 
 /// What a session is made from.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct NewSession {
     /// The customer, if there is one already.
     pub customer: Option<String>,
@@ -63,7 +65,7 @@ pub struct NewSession {
 }
 
 /// Where a session is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SessionStatus {
     /// Can be paid.
     Open,

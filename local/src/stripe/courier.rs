@@ -102,6 +102,22 @@ impl Courier {
         }
     }
 
+    /// Takes over from a courier that is gone: every event that was not answered yet comes, from the first attempt.
+    pub(super) fn take_up(&mut self, world: &World) {
+        let events = world.events_since(self.seen);
+        self.seen += events.len();
+        self.waiting.extend(
+            events
+                .iter()
+                .filter(|event| event.delivery == Delivery::Pending)
+                .map(|event| Parcel {
+                    due: event.created,
+                    event: event.id.clone(),
+                    attempt: 0,
+                }),
+        );
+    }
+
     /// The letters that are due at the world's time, in the order of their arrival. Each must be answered.
     pub fn due(&mut self, world: &mut World) -> Vec<Letter> {
         self.collect(world);

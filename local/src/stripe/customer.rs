@@ -9,7 +9,7 @@ use super::subscription::Ending;
 use super::world::{Metadata, World, check_metadata, merge_metadata};
 
 /// A customer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Customer {
     /// `cus_…`.
     pub id: String,
@@ -32,7 +32,7 @@ pub struct Customer {
 }
 
 /// What can be said of a customer.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Details {
     /// Where mail goes.
     pub email: Option<String>,

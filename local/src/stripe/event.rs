@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::checkout::Session;
 use super::customer::Customer;
 use super::invoice::Invoice;
+use super::kept;
 use super::payment::{Charge, Intent};
 use super::refund::{Dispute, Refund};
 use super::schedule::Schedule;
 use super::subscription::Subscription;
 use super::table::Named;
+use super::world::Word;
 
 /// An object at one moment.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each holds the object that it is named for")]
 pub enum Snapshot {
     Customer(Arc<Customer>),
@@ -27,7 +31,7 @@ pub enum Snapshot {
 }
 
 /// The request that caused an event.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RequestMark {
     /// `req_…`.
     pub id: String,
@@ -36,7 +40,7 @@ pub struct RequestMark {
 }
 
 /// How far the delivery of an event is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Delivery {
     /// Not answered with 2xx yet.
     Pending,
@@ -47,12 +51,13 @@ pub enum Delivery {
 }
 
 /// An event.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Event {
     /// `evt_…`.
     pub id: String,
     /// Stripe's `type`, such as `invoice.paid`.
-    pub kind: &'static str,
+    #[serde(deserialize_with = "kept::word")]
+    pub kind: Word,
     /// When, in Unix seconds.
     pub created: i64,
     /// The object as it was then.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::refusal::Refusal;
 use super::subscription::{Period, Status, Subscription};
 use super::world::{Metadata, World};
@@ -10,7 +12,7 @@ use super::world::{Metadata, World};
 pub const DRAFT_SECONDS: i64 = 3600;
 
 /// An invoice.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invoice {
     /// `in_…`.
     pub id: String,
@@ -67,7 +69,7 @@ pub struct Invoice {
 }
 
 /// One line of an invoice.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// `il_…`.
     pub id: String,
@@ -84,7 +86,7 @@ pub struct Line {
 }
 
 /// Why an invoice was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Reason {
     /// `subscription_create`.
     Create,
@@ -95,7 +97,7 @@ pub enum Reason {
 }
 
 /// Where an invoice is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "Stripe's own words")]
 pub enum InvoiceStatus {
     Draft,

@@ -16,8 +16,8 @@
 //! ```
 //!
 //! [`Settings`] says where it listens, its key and mode, what is sold, the seed, the clock, what follows a declined
-//! renewal, where events go and how badly. In `make dev` the clock is the system's, and only the control API (JSON,
-//! no key) moves it ahead:
+//! renewal, where events go and how badly, and whether it is kept in a file. In `make dev` it is, the clock is the
+//! system's, and only the control API (JSON, no key) moves it ahead:
 //!
 //! | Call | What it does |
 //! |---|---|
@@ -46,6 +46,7 @@ pub mod event;
 mod http;
 pub mod invoice;
 pub mod json;
+mod kept;
 pub mod payment;
 mod phase;
 pub mod portal;

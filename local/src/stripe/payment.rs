@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::customer::{Answer, By};
 use super::invoice::{Invoice, InvoiceStatus};
+use super::kept;
 use super::refusal::Refusal;
 use super::subscription::{Ending, Status};
-use super::world::{AfterRetries, World};
+use super::world::{AfterRetries, Word, World};
 
 /// A payment of one invoice, over all its attempts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
     /// `pi_…`.
     pub id: String,
@@ -28,13 +31,14 @@ pub struct Intent {
     /// The newest charge.
     pub latest_charge: Option<String>,
     /// Why the newest charge failed.
-    pub decline: Option<&'static str>,
+    #[serde(deserialize_with = "kept::maybe_word")]
+    pub decline: Option<Word>,
     /// When it was given up, in Unix seconds.
     pub canceled_at: Option<i64>,
 }
 
 /// Where a payment is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "Stripe's own words")]
 pub enum IntentStatus {
     RequiresPaymentMethod,
@@ -57,7 +61,7 @@ impl IntentStatus {
 }
 
 /// One attempt to take money from a card.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charge {
     /// `ch_…`.
     pub id: String,
@@ -74,7 +78,8 @@ pub struct Charge {
     /// Cents given back.
     pub refunded_cents: i64,
     /// Why it failed; `None` if it did not.
-    pub decline: Option<&'static str>,
+    #[serde(deserialize_with = "kept::maybe_word")]
+    pub decline: Option<Word>,
     /// The dispute about it, open or closed.
     pub dispute: Option<String>,
 }

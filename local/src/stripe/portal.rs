@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::change::{PaymentBehavior, Proration, Update};
 use super::customer::By;
 use super::payment::Attempt;
@@ -15,7 +17,7 @@ use super::world::{Metadata, World};
 pub const CONFIGURATION: &str = "bpc_local";
 
 /// A visit to the portal.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortalSession {
     /// `bps_…`.
     pub id: String,

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::payment::Charge;
 use super::refusal::Refusal;
 use super::world::{Metadata, World, check_metadata};
 
 /// Money given back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refund {
     /// `re_…`.
     pub id: String,
@@ -41,7 +43,7 @@ pub struct NewRefund {
 }
 
 /// A charge that the customer disowned at the bank.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dispute {
     /// `du_…`.
     pub id: String,
@@ -58,7 +60,7 @@ pub struct Dispute {
 }
 
 /// Where a dispute is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "Stripe's own words")]
 pub enum DisputeStatus {
     NeedsResponse,

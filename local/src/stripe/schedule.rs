@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::calendar::Interval;
 use super::change::Proration;
 use super::refusal::Refusal;
@@ -9,7 +11,7 @@ use super::subscription::{Cancel, Ending};
 use super::world::{Metadata, World, check_metadata, merge_metadata};
 
 /// A schedule made from a subscription.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schedule {
     /// `sub_sched_…`.
     pub id: String,
@@ -34,7 +36,7 @@ pub struct Schedule {
 }
 
 /// A phase.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Phase {
     /// The price in it.
     pub price: String,
@@ -66,7 +68,7 @@ pub struct NewPhase {
 }
 
 /// Where a schedule is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "Stripe's own words")]
 pub enum ScheduleStatus {
     Active,
@@ -76,7 +78,7 @@ pub enum ScheduleStatus {
 }
 
 /// What happens after the last phase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EndBehavior {
     /// The subscription goes on by itself.
     Release,

@@ -1,7 +1,9 @@
 //! Chance that a test can repeat.
 
+use serde::{Deserialize, Serialize};
+
 /// SplitMix64: small, fast, and the same on every machine.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Seed(u64);
 
 impl Seed {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::calendar::next_after;
 use super::invoice::{Line, Reason};
 use super::refusal::Refusal;
@@ -11,7 +13,7 @@ use super::world::{Metadata, World, check_metadata};
 pub const PATIENCE_SECONDS: i64 = 23 * 3600;
 
 /// A subscription.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
     /// `sub_…`.
     pub id: String,
@@ -50,7 +52,7 @@ pub struct Subscription {
 }
 
 /// From a second on, up to another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Period {
     /// The first second, in Unix seconds.
     pub start: i64,
@@ -59,7 +61,7 @@ pub struct Period {
 }
 
 /// A change that waits for its payment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingUpdate {
     /// The new price.
     pub price: String,
@@ -72,7 +74,7 @@ pub struct PendingUpdate {
 }
 
 /// Where a subscription is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "Stripe's own words")]
 pub enum Status {
     Incomplete,
@@ -85,7 +87,7 @@ pub enum Status {
 }
 
 /// Why a subscription ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ending {
     /// Somebody asked.
     Requested,

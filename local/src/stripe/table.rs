@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// What has an id.
 pub trait Named {
     /// The id.
@@ -22,6 +24,23 @@ impl<T> Default for Table<T> {
             rows: Vec::new(),
             places: HashMap::new(),
         }
+    }
+}
+
+/// Kept as its objects in their order.
+impl<T: Serialize> Serialize for Table<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.rows.serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de> + Named + Clone> Deserialize<'de> for Table<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut table = Self::default();
+        for object in Vec::<T>::deserialize(deserializer)? {
+            table.insert(object);
+        }
+        Ok(table)
     }
 }
 

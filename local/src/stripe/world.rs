@@ -23,11 +23,15 @@ use super::table::Table;
 /// Keys and values that our side attaches to an object.
 pub type Metadata = BTreeMap<String, String>;
 
+/// A word of Stripe's, such as an event's type. By this name `serde` does not take it for text to be borrowed from what
+/// it reads.
+pub type Word = &'static str;
+
 /// The version of every answer and event.
 pub const API_VERSION: &str = "2026-09-30.endive";
 
 /// What is the same for every request of one account.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Account {
     /// Whether money would be real, had it been Stripe.
     pub livemode: bool,
@@ -70,10 +74,13 @@ pub enum AfterRetries {
 }
 
 /// Stripe's state.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct World {
     /// The account's settings; a test may change them between two calls.
+    #[serde(skip)]
     pub account: Account,
+    /// What is kept is the same while nothing happens; so the time is kept beside it.
+    #[serde(skip)]
     pub(super) now: i64,
     pub(super) seed: Seed,
     pub(super) customers: Table<Customer>,
@@ -87,6 +94,7 @@ pub struct World {
     pub(super) refunds: Table<Refund>,
     pub(super) disputes: Table<Dispute>,
     pub(super) events: Table<Event>,
+    #[serde(skip)]
     request: Option<RequestMark>,
 }
 

@@ -138,7 +138,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         None
     };
 
-    let stripe = stripe::start(&settings, &api).await?;
+    let stripe = stripe::start(&settings, &api, &folder).await?;
     let web = web::start(settings.ports.web, &api, session_key.clone()).await?;
 
     let parameters = parameters(&settings);

@@ -1,6 +1,7 @@
 //! The local Stripe beside the functions: it sells what they sell, and tells them what happens.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 
 use anyhow::Context as _;
 use shared::domain::catalogue::{Catalogue, Interval};
@@ -12,8 +13,8 @@ use crate::stripe::calendar::Interval as Every;
 use crate::stripe::catalogue::Catalogue as Sold;
 use crate::stripe::{Endpoint, Settings as StripeSettings, Stripe};
 
-/// Starts it. It keeps nothing: after a restart it knows none of the customers of before.
-pub(super) async fn start(settings: &Settings, api: &str) -> anyhow::Result<Stripe> {
+/// Starts it. Like the table, it is kept in `folder`: accounts remember what was bought there.
+pub(super) async fn start(settings: &Settings, api: &str, folder: &Path) -> anyhow::Result<Stripe> {
     let catalogue = match settings.parameters.get("Catalogue") {
         Some(json) => serde_json::from_str(json).context("CATALOGUE cannot be sold from")?,
         None => Catalogue::default(),
@@ -22,18 +23,19 @@ pub(super) async fn start(settings: &Settings, api: &str) -> anyhow::Result<Stri
     let stripe = StripeSettings {
         address,
         secret_key: LOCAL_STRIPE_KEY.to_owned(),
-        // Other ids than at the last start: the table remembers those.
+        // Other ids than in any other folder, or before it was emptied.
         seed: uuid::Uuid::new_v4().as_u64_pair().0,
         catalogue: sold(&catalogue),
         endpoint: Some(Endpoint {
             url: format!("{api}/lambda-url/webhook/"),
             secrets: vec![LOCAL_STRIPE_SIGNING.to_owned()],
         }),
+        kept_in: Some(folder.join("stripe.json")),
         ..StripeSettings::default()
     };
     Stripe::start(stripe)
         .await
-        .with_context(|| format!("the local Stripe cannot listen on {address}"))
+        .with_context(|| format!("the local Stripe cannot start on {address}"))
 }
 
 fn sold(catalogue: &Catalogue) -> Sold {

@@ -10,12 +10,15 @@ use crate::emulators::Emulator;
 use crate::faulty::{Fault, Faulty, Kind, Script, connections};
 
 on_both! {
+    an_outbox_of_several_pages_is_emptied_by_one_sweep
     a_read_that_fails_keeps_no_other_step_of_a_sweep_from_running
     a_ledger_is_audited_when_the_sweep_finishes_a_run_of_it
     a_ledger_with_a_pending_run_is_audited_once_an_hour
 }
 
 const RUNS: u64 = 6;
+/// Together more than the page of the outbox that a sweep reads at once.
+const LONG_RUNS: u64 = 5;
 /// The outbox, the index of pending runs, and some of those runs.
 const FIRST_READS: usize = 6;
 
@@ -41,6 +44,23 @@ async fn swept(emulator: Emulator, table: &str, world: &World, script: Option<Sc
         clock: world.clock.clone(),
     };
     sweep(&doors).await
+}
+
+async fn an_outbox_of_several_pages_is_emptied_by_one_sweep(emulator: Emulator) {
+    let table = emulator.table().await;
+    let world = World::on(emulator.config().await, &table);
+    for _ in 0..LONG_RUNS {
+        let copies = world.copies(420).await;
+        world.started(&copies, 10).await;
+    }
+    world.clock.advance_seconds(60);
+    let waiting = world.unsent(world.now()).await.len() as u64;
+    assert!(waiting > 200, "{waiting} groups are one page");
+    let first = swept(emulator, &table, &world, None).await;
+    assert_eq!((first.sent, first.failures), (waiting, 0), "{first:?}");
+    assert!(world.unsent(world.now()).await.is_empty());
+    let second = swept(emulator, &table, &world, None).await;
+    assert_eq!((second.sent, second.pending), (0, LONG_RUNS), "{second:?}");
 }
 
 async fn a_read_that_fails_keeps_no_other_step_of_a_sweep_from_running(emulator: Emulator) {

@@ -7,6 +7,7 @@ use shared::clock::Clock;
 use stripe::{Client, ClientBuilder};
 
 mod calls;
+mod kept;
 mod pages;
 mod webhooks;
 mod wire;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use super::catalogue::Catalogue;
 use super::courier::{Courier, Delivered, Policy};
+use super::kept::{Keeper, Kept as Left};
 use super::world::{Dunning, World};
 
 mod api;
@@ -59,6 +61,9 @@ pub struct Settings {
     pub endpoint: Option<Endpoint>,
     /// How badly events are delivered.
     pub policy: Policy,
+    /// The file that keeps what it knows from one start to the next, if it shall not forget. The seed is then the
+    /// first start's.
+    pub kept_in: Option<PathBuf>,
 }
 
 /// Where events go.
@@ -84,6 +89,7 @@ impl Default for Settings {
             clock: Clock::system(),
             endpoint: None,
             policy: Policy::default(),
+            kept_in: None,
         }
     }
 }
@@ -99,8 +105,9 @@ impl Stripe {
     /// Starts it.
     ///
     /// # Errors
-    /// The port is taken, the address is not a loopback one, or the key is of the other mode.
-    pub async fn start(settings: Settings) -> io::Result<Self> {
+    /// The port is taken, the address is not a loopback one, the key is of the other mode, or the file that it is kept
+    /// in cannot be read.
+    pub async fn start(mut settings: Settings) -> io::Result<Self> {
         let refuse = |why| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         if !settings.address.ip().is_loopback() {
             return refuse("the local Stripe listens on this machine only");
@@ -111,7 +118,11 @@ impl Stripe {
         }
         let listener = TcpListener::bind(settings.address).await?;
         let address = listener.local_addr()?;
-        let desk = Arc::new(Desk::new(settings, address));
+        let (keeper, left) = match settings.kept_in.take() {
+            Some(path) => Keeper::open(path).map(|(keeper, left)| (Some(keeper), left))?,
+            None => (None, None),
+        };
+        let desk = Arc::new(Desk::new(settings, address, keeper, left));
         let app = router(Arc::clone(&desk));
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, app).await {
@@ -185,6 +196,7 @@ impl Stripe {
 impl Drop for Stripe {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
+        self.desk.keep();
     }
 }
 
@@ -218,6 +230,7 @@ struct Desk {
     secret_key: String,
     clock: Clock,
     state: Mutex<State>,
+    keeper: Mutex<Option<Keeper>>,
     /// Rung when something may be due.
     bell: Notify,
     /// Rung when a fault struck.
@@ -247,9 +260,13 @@ impl State {
 }
 
 impl Desk {
-    fn new(settings: Settings, address: SocketAddr) -> Self {
+    fn new(settings: Settings, address: SocketAddr, keeper: Option<Keeper>, left: Option<Left>) -> Self {
         let now = settings.clock.now_millis().div_euclid(1000);
         let mut world = World::new(settings.seed, now, settings.catalogue);
+        let ahead_seconds = left.as_ref().map_or(0, |left| left.ahead_seconds);
+        if let Some(left) = left {
+            world = left.world(world.account);
+        }
         world.account.livemode = settings.livemode;
         world.account.dunning = settings.dunning;
         world.account.base_url = settings.public_url.unwrap_or_else(|| format!("http://{address}"));
@@ -257,12 +274,15 @@ impl Desk {
             Some(endpoint) => (Some(endpoint.url), endpoint.secrets),
             None => (None, Vec::new()),
         };
-        let courier = Courier::new(settings.seed, secrets, settings.policy);
+        let mut courier = Courier::new(settings.seed, secrets, settings.policy);
+        courier.ahead_seconds = ahead_seconds;
+        courier.take_up(&world);
         let state = State::new(settings.seed, world, courier, url);
         Self {
             secret_key: settings.secret_key,
             clock: settings.clock,
             state: Mutex::new(state),
+            keeper: Mutex::new(keeper),
             bell: Notify::new(),
             struck: Notify::new(),
         }
@@ -291,6 +311,16 @@ impl Desk {
         let done = work(&mut self.lock());
         self.bell.notify_one();
         done
+    }
+
+    /// Writes what has happened into the file, if there is one.
+    fn keep(&self) {
+        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(keeper) = keeper.as_mut() else { return };
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = keeper.keep(&state.world, state.courier.ahead_seconds) {
+            tracing::error!(path = %keeper.path().display(), %error, "the local Stripe will forget");
+        }
     }
 
     fn advance(&self, seconds: i64) {

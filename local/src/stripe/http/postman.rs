@@ -19,6 +19,7 @@ pub(super) async fn deliver(desk: Arc<Desk>) {
             let state = &mut *state;
             state.courier.answered(&mut state.world, &letter, status);
         }
+        desk.keep();
         // Whoever rings early is heard: the bell keeps one ring.
         let _ = tokio::time::timeout(ROUND, desk.bell.notified()).await;
     }

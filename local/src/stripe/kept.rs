@@ -1,0 +1,99 @@
+//! What a Stripe keeps from one start to the next, in one file: `make dev` keeps its tables, and accounts there remember
+//! what they bought. A test keeps nothing.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::world::{Account, Word, World};
+
+/// The file, and what it says already.
+pub(super) struct Keeper {
+    path: PathBuf,
+    written: String,
+}
+
+/// How a Stripe was left.
+#[derive(Deserialize)]
+pub(super) struct Kept {
+    now: i64,
+    /// How far its world was ahead of the machine's clock.
+    pub(super) ahead_seconds: i64,
+    world: World,
+}
+
+impl Kept {
+    /// The world as it was left, with the settings of this start. What became due meanwhile is done when its clock is
+    /// next moved.
+    pub(super) fn world(self, account: Account) -> World {
+        let mut world = self.world;
+        world.account = account;
+        world.now = self.now;
+        world
+    }
+}
+
+/// The same, on its way into the file.
+#[derive(Serialize)]
+struct Left<'a> {
+    now: i64,
+    ahead_seconds: i64,
+    world: &'a World,
+}
+
+impl Keeper {
+    /// What the file keeps; `None` at the first start.
+    ///
+    /// # Errors
+    /// The file cannot be read, or was written by another version of this program.
+    pub(super) fn open(path: PathBuf) -> io::Result<(Self, Option<Kept>)> {
+        let kept = match fs::read_to_string(&path) {
+            Ok(text) => Some(serde_json::from_str(&text).map_err(|error| {
+                let why = format!(
+                    "{} is not what this Stripe wrote ({error}): remove it",
+                    path.display()
+                );
+                io::Error::new(ErrorKind::InvalidData, why)
+            })?),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let written = String::new();
+        Ok((Self { path, written }, kept))
+    }
+
+    /// Writes the file, if anything has happened since it was last written; whole, or not at all.
+    pub(super) fn keep(&mut self, world: &World, ahead_seconds: i64) -> io::Result<()> {
+        let state = serde_json::to_string(&(ahead_seconds, world))?;
+        if state == self.written {
+            return Ok(());
+        }
+        let left = Left {
+            now: world.now(),
+            ahead_seconds,
+            world,
+        };
+        let beside = self.path.with_extension("new");
+        fs::write(&beside, serde_json::to_vec(&left)?)?;
+        fs::rename(&beside, &self.path)?;
+        self.written = state;
+        Ok(())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// A word of Stripe's. There are few, and a file is read once: each lives as long as the program.
+pub(super) fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Word, D::Error> {
+    String::deserialize(deserializer).map(|word| &*word.leak())
+}
+
+/// The same, where there may be none.
+pub(super) fn maybe_word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Word>, D::Error> {
+    let word = Option::<String>::deserialize(deserializer)?;
+    Ok(word.map(|word| &*word.leak()))
+}
