@@ -1,10 +1,11 @@
-//! Two syncs of one account at once: whoever asked Stripe first may write last, and then writes nothing.
+//! Two at once at one account: whoever looked first may write last, and then writes nothing.
 
 use futures::future::join;
 use local::stripe::customer::Card;
 use shared::domain::billing::Cause;
 use shared::domain::plan::Hold;
 use shared::domain::quota::Tier;
+use shared::store::Checkout;
 
 use super::world::World;
 use crate::faulty::{Fault, Faulty, Kind, Script, connections};
@@ -52,4 +53,39 @@ async fn what_was_asked_before_a_dispute_frees_nobody() {
     late_sync(&world, dispute).await;
     let plan = world.billing().await.plan(world.now());
     assert_eq!(plan.hold, Some(Hold::Frozen));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_who_put_another_in_a_checkouts_place_one_does() {
+    let world = World::new().await;
+    let checkout = |session: &str| Checkout {
+        session: session.to_owned(),
+        price: "price".to_owned(),
+        page: "https://pay.example".to_owned(),
+        expires_at: world.now(),
+    };
+    let [first, second, third] = ["cs_1", "cs_2", "cs_3"].map(checkout);
+    let put = async |known, checkout| {
+        let store = &world.doors.store;
+        store.put_checkout(world.account, known, checkout).await.unwrap()
+    };
+    assert!(put(None, &first).await);
+    assert!(put(Some(&first), &second).await);
+    for late in [None, Some(&first)] {
+        assert!(!put(late, &third).await, "{late:?}");
+        assert!(put(late, &second).await, "the same click's");
+    }
+    assert_eq!(world.billing().await.checkout, Some(second));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_who_replace_a_deleted_customer_one_does_and_both_sell_to_the_same() {
+    let world = World::new().await;
+    let store = &world.doors.store;
+    for customer in ["cus_new", "cus_late"] {
+        let sold_to = store.replace_customer(world.account, &world.customer, customer);
+        assert_eq!(sold_to.await.as_deref(), Ok("cus_new"));
+    }
+    assert_eq!(world.billing().await.customer.as_deref(), Some("cus_new"));
+    assert_eq!(store.account_of("cus_late").await, Ok(None));
 }
