@@ -91,7 +91,7 @@ def subjects() -> list[Subject]:
         prose = tomllib.loads(path.read_text(encoding="utf-8"))
         assignment = json.loads((HERE / prose["folder"] / "assignment.json").read_text(encoding="utf-8"))
         copies = [Copy(**copy) for copy in prose.pop("copy")]
-        found.append(Subject(copies=copies, title=assignment["title"], classroom=assignment["class"], **prose))
+        found.append(Subject(copies=copies, title=assignment["title"], **prose))
     return found
 
 

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::{Context as _, bail};
 use local::demo::Demo;
 use local::mail;
 use local::supervisor::{self, DEMO_TEACHER, Options, Running, SessionKey};
@@ -79,12 +80,14 @@ async fn demo() -> anyhow::Result<()> {
     let mut stop = Stop::listen()?;
     let starting = supervisor::start(Options::usual(false)?);
     let Some(mut running) = stop.or(starting).await? else {
-        return Ok(());
+        bail!("interrupted before anything was graded");
     };
     println!("ready in {:.1} s", running.took().as_secs_f64());
     let demo = local::demo::run(Demo::of(&running)?);
     let done = tokio::select! {
-        done = stop.or(demo) => done.map(drop),
+        done = stop.or(demo) => done.and_then(|done| {
+            done.map(drop).context("interrupted: target/demo/results.csv is not of this run")
+        }),
         failure = running.failure() => Err(failure),
     };
     running.stop().await?;

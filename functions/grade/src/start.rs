@@ -7,7 +7,7 @@ use shared::domain::copy::{Copy, CopyState};
 use shared::domain::failure::{Conflict, Failure, Internal, Noun, QuotaExceeded, Sentence};
 use shared::domain::ids::{AccountId, AssignmentId, CopyId, RunId};
 use shared::domain::plan::{Hold, Plan};
-use shared::domain::quota::{copies_that_fit, copy_estimate_tokens};
+use shared::domain::quota::{copy_estimate_tokens, places_that_fit};
 use shared::domain::run::{Address, COPIES_MAX, Estimate, PREFIX_RESERVE_TOKENS, Reservation, Reserved, Run};
 use shared::domain::time::UnixMillis;
 use shared::store::{Assignment, Idempotency, Reserve, Starting, result_run};
@@ -147,7 +147,10 @@ async fn reserve(
                 limit_tokens: counter.granted,
                 remaining_tokens: counter.remaining,
                 needed_tokens: reserve.amount(),
-                copies_that_fit: copies_that_fit(counter.remaining, PREFIX_RESERVE_TOKENS, &tokens),
+                fitting: places_that_fit(counter.remaining, PREFIX_RESERVE_TOKENS, &tokens)
+                    .into_iter()
+                    .map(|place| copies[place].copy)
+                    .collect(),
                 subscribed: billing.subscription.is_some(),
                 upgrades: doors.catalogue.above(plan.tier).collect(),
             }))

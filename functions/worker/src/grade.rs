@@ -187,14 +187,7 @@ async fn publish<M: Model>(
         rubric_version: brief.rubric_version,
         pdf: Some(pages.origin.clone()),
     };
-    let document = result::document(
-        asking,
-        brief,
-        &pages.texts,
-        &verified,
-        pupil.as_deref(),
-        provenance,
-    );
+    let document = result::document(asking, brief, pages, &verified, pupil.as_deref(), provenance);
     let bytes = document
         .stored()
         .map_err(|error| Failure::Internal(Internal::new(format!("result: {error}"))))?;

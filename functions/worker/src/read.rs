@@ -27,7 +27,7 @@ pub(crate) struct Pages {
     pub(crate) origin: Origin,
     pub(crate) texts: Vec<PageText>,
     images: Vec<PageImage>,
-    hidden: Vec<HiddenText>,
+    pub(crate) hidden: Vec<HiddenText>,
     hard_to_read: Vec<u32>,
     name_visible: Vec<u32>,
 }

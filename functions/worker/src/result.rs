@@ -1,17 +1,17 @@
 //! What one lease of a copy came to, as the document that is stored.
 
-use shared::grading::PageText;
 use shared::grading::result::{CopyResult, Flagged, PhaseCost, Provenance, Status};
 use shared::grading::verify::Verified;
 use shared::llm::Model;
 
 use crate::ask::Asking;
 use crate::prepare::Brief;
+use crate::read::Pages;
 
 pub(crate) fn document<M: Model>(
     asking: &Asking<'_, M>,
     brief: &Brief,
-    pages: &[PageText],
+    pages: &Pages,
     verified: &Verified,
     pupil: Option<&str>,
     provenance: Provenance,
@@ -31,7 +31,8 @@ pub(crate) fn document<M: Model>(
             .map(|finding| Flagged::new(finding, language))
             .collect(),
         instructions_found: verified.instructions_found.clone(),
-        pages: pages.to_vec(),
+        hidden_text: pages.hidden.clone(),
+        pages: pages.texts.clone(),
         provenance,
         charged_tokens: asking.used_tokens().min(asking.copy.reserved_tokens),
         cost: asking.spent.iter().map(PhaseCost::from).collect(),

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::Value;
+use shared::domain::Language;
 use shared::domain::csv::{self, Cell};
+use shared::domain::mark::Flag;
 
 /// One class, marked.
 #[derive(Debug)]
@@ -86,19 +88,24 @@ fn decimal(value: &Value) -> String {
     }
 }
 
+/// What a human must look at; of a failure, what it is without what to do.
 fn remark(copy: &Value) -> String {
-    if let Some(code) = copy["failure"]["code"].as_str() {
-        return format!("ÉCHEC {code}");
+    match copy["failure"]["detail"].as_str() {
+        Some(detail) => format!(
+            "ÉCHEC : {}",
+            detail.split([':', '.']).next().unwrap_or(detail).trim()
+        ),
+        None => flags(copy),
     }
-    flags(copy).join(", ")
 }
 
-fn flags(copy: &Value) -> Vec<&str> {
-    let flags = copy["result"]["flags"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    flags.iter().filter_map(Value::as_str).collect()
+fn flags(copy: &Value) -> String {
+    let found = copy["result"]["flags"].as_array().map(Vec::as_slice);
+    let labels = found.unwrap_or_default().iter().filter_map(|code| {
+        let flag = Flag::ALL.into_iter().find(|flag| code == flag.code())?;
+        Some(flag.label(Language::Fr))
+    });
+    labels.collect::<Vec<_>>().join(", ")
 }
 
 /// Aligned columns; the first and the last to the left, numbers to the right.
@@ -209,7 +216,7 @@ pub(super) fn csv(outcomes: &[Outcome]) -> String {
         .map(Cell::from)
         .to_vec();
     header.extend((1..=questions).map(|number| Cell::from(format!("Q{number}"))));
-    header.extend(["Signalements", "Jetons", "Détail"].map(Cell::from));
+    header.extend(["À voir", "Jetons", "Échec", "Correcteur"].map(Cell::from));
     let mut rows = vec![header];
     for outcome in outcomes {
         for (copy, result) in &outcome.copies {
@@ -240,9 +247,10 @@ pub(super) fn csv(outcomes: &[Outcome]) -> String {
             row.extend(
                 (0..questions).map(|place| number(&by_question.get(place).unwrap_or(&Value::Null)["points"])),
             );
-            row.push(Cell::from(flags(copy).join(", ")));
+            row.push(Cell::from(flags(copy)));
             row.push(Cell::from(copy["result"]["charged_tokens"].as_u64().unwrap_or(0)));
             row.push(text(&copy["failure"]["detail"]));
+            row.push(text(&result.as_ref().unwrap_or(&Value::Null)["model"]));
             rows.push(row);
         }
     }

@@ -83,7 +83,7 @@ fn on_path(tool: &str) -> bool {
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(tool).is_file()))
 }
 
-/// Every port is free.
+/// Every port is free, and has one use.
 pub(super) fn ports(ports: Ports, with_provider: bool) -> anyhow::Result<()> {
     let mut wanted = vec![
         (ports.aws, "the AWS emulator", "LOCAL_AWS_PORT"),
@@ -93,6 +93,14 @@ pub(super) fn ports(ports: Ports, with_provider: bool) -> anyhow::Result<()> {
     ];
     if with_provider {
         wanted.push((ports.provider, "the local model provider", "LOCAL_PROVIDER_PORT"));
+    }
+    for (place, (port, what, variable)) in wanted.iter().enumerate() {
+        let taken = wanted[..place].iter().find(|it| it.0 == *port && *port != 0);
+        if let Some((_, other, its_variable)) = taken {
+            bail!(
+                "port {port} is for {other} and for {what}: set {its_variable} or {variable} to another port"
+            );
+        }
     }
     for (port, what, variable) in wanted {
         match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
@@ -190,6 +198,19 @@ mod tests {
         }
         let refusal = check(&[("PricesOverride", "[{}]")]).unwrap_err();
         assert!(refusal.contains("PRICES_OVERRIDE is not a list"), "{refusal}");
+    }
+
+    #[test]
+    fn a_port_has_one_use() {
+        let twice = Ports {
+            aws: 4566,
+            api: 4566,
+            provider: 0,
+            stripe: 0,
+            web: 0,
+        };
+        let refusal = ports(twice, false).unwrap_err().to_string();
+        assert!(refusal.contains("LOCAL_AWS_PORT or LOCAL_API_PORT"), "{refusal}");
     }
 
     #[test]

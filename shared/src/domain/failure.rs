@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Language;
 use super::catalogue::Upgrade;
+use super::ids::CopyId;
 use super::quota::Tier;
 
 pub use malformed::Malformed;
@@ -128,8 +129,8 @@ pub struct QuotaExceeded {
     pub remaining_tokens: u64,
     /// Tokens the run would reserve.
     pub needed_tokens: u64,
-    /// How many of the asked copies would fit, taken in order.
-    pub copies_that_fit: usize,
+    /// As many of the asked copies as would fit, the lightest.
+    pub fitting: Vec<CopyId>,
     /// Whether the account is subscribed: then its tier is changed, else bought.
     pub subscribed: bool,
     /// The tiers above, cheapest first.
@@ -252,26 +253,7 @@ impl Failure {
                 "This address does not take this method: see openapi.json.",
             ),
             Self::Conflict(conflict) => conflict.sentence(),
-            Self::QuotaExceeded(quota) => Sentence::new(
-                format!(
-                    "Cette correction réserverait {} jetons ; il en reste {} sur {} (formule {}). Corrigez {} \
-                     copie(s) ou changez de formule. Rien de ce qui est déposé n'est perdu.",
-                    quota.needed_tokens,
-                    quota.remaining_tokens,
-                    quota.limit_tokens,
-                    quota.tier.name(),
-                    quota.copies_that_fit
-                ),
-                format!(
-                    "This run would reserve {} tokens; {} of {} are left (tier {}). Grade {} copies or change \
-                     tier. Nothing already uploaded is lost.",
-                    quota.needed_tokens,
-                    quota.remaining_tokens,
-                    quota.limit_tokens,
-                    quota.tier.name(),
-                    quota.copies_that_fit
-                ),
-            ),
+            Self::QuotaExceeded(quota) => quota.sentence(),
             Self::Unavailable(_) => Sentence::new(
                 "Le service est momentanément surchargé. Réessayez dans quelques secondes ; rien n'est perdu.",
                 "The service is busy for a moment. Try again in a few seconds; nothing is lost.",
@@ -281,6 +263,38 @@ impl Failure {
                 "An error on our side. Try again; if it stays, write to us with the identifier.",
             ),
         }
+    }
+}
+
+impl QuotaExceeded {
+    fn sentence(&self) -> Sentence {
+        let (advice, conseil) = match self.fitting.len() {
+            0 => (
+                "None of these copies fits: change tier, or lower the resolution of heavy files.".to_owned(),
+                "Aucune de ces copies n'y tient : changez de formule, ou réduisez la résolution des fichiers lourds."
+                    .to_owned(),
+            ),
+            fit => (
+                format!("Grade the {fit} lightest (`fitting_copies`) or change tier."),
+                format!("Corrigez les {fit} plus légères (`fitting_copies`) ou changez de formule."),
+            ),
+        };
+        let (needed, left, limit, tier) = (
+            self.needed_tokens,
+            self.remaining_tokens,
+            self.limit_tokens,
+            self.tier.name(),
+        );
+        Sentence::new(
+            format!(
+                "Cette correction réserverait {needed} jetons ; il en reste {left} sur {limit} (formule {tier}). \
+                 {conseil} Rien de ce qui est déposé n'est perdu."
+            ),
+            format!(
+                "This run would reserve {needed} tokens; {left} of {limit} are left (tier {tier}). {advice} Nothing \
+                 already uploaded is lost."
+            ),
+        )
     }
 }
 

@@ -4,6 +4,15 @@
 //! reservation, and the reservation is *posted* once, when its last copy is resolved: what was used stays
 //! used, the rest comes back. So `used + reserved` never passes `granted`, whatever fails or arrives twice.
 //! (The vocabulary is TigerBeetle's two-phase transfer.)
+//!
+//! | | granted | used | reserved | remaining |
+//! |---|---|---|---|---|
+//! | an account of the tier Free | 100,000 | 0 | 0 | 100,000 |
+//! | starts a run of ten typed copies: 5,000 for the run, 7,000 a copy | 100,000 | 0 | 75,000 | 25,000 |
+//! | nine are graded for 1,700 each, one fails, the run is over | 100,000 | 15,300 | 0 | 84,700 |
+//!
+//! Whether a run may start is one condition that the table checks while it writes the reservation, so that two starts
+//! at once cannot both pass: `remaining >= amount`, in `store/reserve.rs`.
 
 use serde::{Deserialize, Serialize};
 
@@ -215,23 +224,29 @@ const TYPED_COPY_TOKENS: u64 = 7_000;
 
 /// What one copy reserves at the start of its run, before anyone has opened its PDF. Unit: tokens.
 ///
-/// It covers the upper bounds of the calls, not their averages: full two-page typed copies are bounded at up to
-/// 6,900 (a token a byte, and the longest answer allowed), scans of one and two pages at 6,700 and 9,800 for their
+/// It covers the upper bounds of the calls for copies of two pages: full typed ones are bounded at up to 6,900 (a
+/// token a byte, and the longest answer allowed), scans of one and two pages at 6,700 and 9,800 for their
 /// transcription, and closely written ones at 9,100 and 15,300 for the grading that follows. A typed PDF weighs tens
-/// of kilobytes, a scan 100 and more a page. What is not used comes back; a copy that needs more (thirty typed
-/// pages in a small file) asks for it when its pages are known, before anything is sent.
+/// of kilobytes, a scan 100 and more a page. Beyond a megabyte, size says more of the camera than of the pupil: each
+/// megabyte is taken for one more page of average cost, so that thirty photographed copies do not need a tier of their
+/// own. What is not used comes back; a copy that needs more (thirty typed pages in a small file) asks for it when its
+/// pages are known, before anything is sent.
 #[must_use]
 pub fn copy_estimate_tokens(size_bytes: u64) -> u64 {
     const SCAN_BYTES_MIN: u64 = 100_000;
-    const SCANNED_PAGE_TOKENS: u64 = 4_500;
     const SCANNED_PAGE_BYTES: u64 = 200_000;
+    const SCANNED_PAGE_TOKENS_MAX: u64 = 4_500;
+    const FULL_PAGES: u64 = 2;
+    const MEGABYTE: u64 = 1_000_000;
+    const SCANNED_PAGE_TOKENS: u64 = 2_500;
     const PAGES_MAX: u64 = 200;
-    let pages = if size_bytes < SCAN_BYTES_MIN {
-        0
-    } else {
-        size_bytes.div_ceil(SCANNED_PAGE_BYTES)
-    };
-    TYPED_COPY_TOKENS + SCANNED_PAGE_TOKENS * pages.min(PAGES_MAX)
+    if size_bytes < SCAN_BYTES_MIN {
+        return TYPED_COPY_TOKENS;
+    }
+    let full = size_bytes.div_ceil(SCANNED_PAGE_BYTES).min(FULL_PAGES);
+    let more = size_bytes.saturating_sub(MEGABYTE).div_ceil(MEGABYTE);
+    let more = more.min(PAGES_MAX - FULL_PAGES);
+    TYPED_COPY_TOKENS + SCANNED_PAGE_TOKENS_MAX * full + SCANNED_PAGE_TOKENS * more
 }
 
 /// Whether the copy with this estimate is probably a scan. Unit: tokens.
@@ -240,18 +255,20 @@ pub const fn seems_scanned(estimate_tokens: u64) -> bool {
     estimate_tokens > TYPED_COPY_TOKENS
 }
 
-/// How many of the estimates, taken in order, fit into `remaining` beside `fixed` tokens for the run itself.
+/// Which of the estimates fit into `remaining` beside `fixed` tokens for the run itself: as many as can, so the
+/// lightest. Their places, in order.
 #[must_use]
-pub fn copies_that_fit(remaining: u64, fixed: u64, estimates: &[u64]) -> usize {
+pub fn places_that_fit(remaining: u64, fixed: u64, estimates: &[u64]) -> Vec<usize> {
     let mut left = remaining.saturating_sub(fixed);
-    estimates
-        .iter()
-        .take_while(|&&estimate| {
-            let fits = estimate <= left;
-            left = left.saturating_sub(estimate);
-            fits
-        })
-        .count()
+    let mut places: Vec<usize> = (0..estimates.len()).collect();
+    places.sort_by_key(|&place| estimates[place]);
+    places.retain(|&place| {
+        let fits = estimates[place] <= left;
+        left = left.saturating_sub(estimates[place]);
+        fits
+    });
+    places.sort_unstable();
+    places
 }
 
 #[cfg(test)]
@@ -304,17 +321,29 @@ mod tests {
             (45_000, 7_000),
             (130_000, 11_500),
             (270_000, 16_000),
-            (u64::MAX, 7_000 + 4_500 * 200),
+            (1_000_000, 16_000),
+            (1_000_001, 18_500),
+            (4_000_000, 23_500),
+            (u64::MAX, 16_000 + 2_500 * 198),
         ] {
             assert_eq!(copy_estimate_tokens(size_bytes), tokens, "{size_bytes}");
         }
     }
 
     #[test]
-    fn a_run_is_told_how_many_copies_would_fit() {
-        assert_eq!(copies_that_fit(10_000, 2_000, &[4_000, 4_000, 1]), 2);
-        assert_eq!(copies_that_fit(1_000, 2_000, &[1]), 0);
-        assert_eq!(copies_that_fit(u64::MAX, 0, &[u64::MAX, 1]), 1);
+    fn a_class_of_photographed_copies_fits_a_new_period_of_the_smallest_paid_tier() {
+        let class: u64 = [copy_estimate_tokens(4_000_000); 30].iter().sum();
+        assert!(class < 1_200_000, "{class}");
+    }
+
+    #[test]
+    fn a_run_is_told_which_copies_would_fit_and_a_heavy_one_hides_no_other() {
+        let none: [usize; 0] = [];
+        assert_eq!(places_that_fit(10_000, 2_000, &[4_000, 4_000, 1]), [0, 2]);
+        assert_eq!(places_that_fit(10_000, 2_000, &[9_000, 4_000, 4_000]), [1, 2]);
+        assert_eq!(places_that_fit(1_000, 2_000, &[1]), none);
+        assert_eq!(places_that_fit(u64::MAX, 0, &[u64::MAX, 1]), [1]);
+        assert_eq!(places_that_fit(5, 0, &[0, 5, 6]), [0, 1]);
     }
 
     #[test]

@@ -42,6 +42,7 @@ pub struct PageImage {
 
 /// Text that the PDF holds and its reader cannot see: white, tiny, covered, off the page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct HiddenText {
     /// Counted from 1.
     pub page: u32,

@@ -7,9 +7,9 @@
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::PageText;
 use super::cost::CostUsd;
 use super::verify::Verified;
+use super::{HiddenText, PageText};
 use crate::domain::Language;
 use crate::domain::ids::{CopyId, RunId};
 use crate::domain::mark::{Finding, Flag, Mark};
@@ -41,8 +41,11 @@ pub struct CopyResult {
     pub questions: Vec<MarkedQuestion>,
     /// What a human must look at.
     pub findings: Vec<Flagged>,
-    /// Sentences by which the copy speaks to the grader.
+    /// Sentences by which the copy speaks to the grader, as the model reported them.
     pub instructions_found: Vec<String>,
+    /// What the PDF says and its reader cannot see: the first words, by page. The model never saw them.
+    #[serde(default)]
+    pub hidden_text: Vec<HiddenText>,
     /// What was read, page by page.
     pub pages: Vec<PageText>,
     /// Who answered, and what it was asked.

@@ -54,8 +54,10 @@ struct Quota {
     remaining_tokens: u64,
     /// What the run would reserve.
     needed_tokens: u64,
-    /// How many of its copies would fit.
+    /// How many of its copies would fit, at most.
     copies_that_fit: usize,
+    /// Which: the lightest. A run that names them is accepted, if nothing else starts meanwhile.
+    fitting_copies: Vec<String>,
     /// The tiers above, cheapest first.
     upgrades: Vec<Offer>,
 }
@@ -98,7 +100,8 @@ impl From<&QuotaExceeded> for Quota {
             limit_tokens: it.limit_tokens,
             remaining_tokens: it.remaining_tokens,
             needed_tokens: it.needed_tokens,
-            copies_that_fit: it.copies_that_fit,
+            copies_that_fit: it.fitting.len(),
+            fitting_copies: it.fitting.iter().map(ToString::to_string).collect(),
             upgrades: it
                 .upgrades
                 .iter()

@@ -84,7 +84,11 @@ async fn a_class_is_graded_from_upload_to_result() {
             assert!(found.iter().any(|it| it == flag), "{path} lacks {flag}: {copy}");
         }
         if state == "graded" {
-            assert_a_whole_result(copy, &teacher.result(&assignment, id).await);
+            let result = teacher.result(&assignment, id).await;
+            assert_a_whole_result(copy, &result);
+            let hidden = result["hidden_text"][0]["text"].as_str();
+            let orders = hidden.is_some_and(|text| text.contains("20/20"));
+            assert_eq!(orders, flags.contains(&"hidden_text"), "{path}: {result}");
         } else {
             let missing = teacher
                 .get(&format!("/api/assignments/{assignment}/copies/{id}/result"))

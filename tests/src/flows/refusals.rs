@@ -131,7 +131,7 @@ async fn a_run_over_the_quota_is_refused_with_what_would_fit_and_nothing_is_sent
         .problem(402, "quota-exceeded");
     let expected = json!({
         "tier": "free", "limit_tokens": GRANTED, "remaining_tokens": GRANTED,
-        "needed_tokens": PREFIX_RESERVE_TOKENS + 18 * each, "copies_that_fit": fit,
+        "needed_tokens": PREFIX_RESERVE_TOKENS + 18 * each, "copies_that_fit": fit, "fitting_copies": copies[..fit],
         "upgrades": [offer("essentiel", 1_200_000, 1_200), offer("pro", 6_000_000, 3_900), offer("max", 24_000_000, 12_900)],
     });
     assert_eq!(problem["quota"], expected);
@@ -141,7 +141,7 @@ async fn a_run_over_the_quota_is_refused_with_what_would_fit_and_nothing_is_sent
         .await
         .problem(402, "quota-exceeded");
     assert!(
-        text(&english, "detail").contains(&format!("{fit} copies")),
+        text(&english, "detail").contains(&format!("the {fit} lightest")),
         "{english}"
     );
 
@@ -174,6 +174,26 @@ async fn a_run_over_the_quota_is_refused_with_what_would_fit_and_nothing_is_sent
         .problem(402, "quota-exceeded");
     assert_eq!(more["quota"]["remaining_tokens"], GRANTED - reserved);
     assert_eq!(more["quota"]["copies_that_fit"], 0);
+    assert!(text(&more, "detail").contains("Aucune de ces copies"), "{more}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_heavy_copy_that_does_not_fit_hides_none_that_do() {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let assignment = teacher.exam().await;
+    let mut heavy = b"%PDF-1.7".to_vec();
+    heavy.resize(40_000_000, b' ');
+    let files = [("heavy.pdf", heavy), ("light.pdf", b"%PDF-1.7".to_vec())];
+    let copies = teacher.hand_in(&assignment, &files).await;
+    let runs = format!("/api/assignments/{assignment}/runs");
+    let problem = teacher
+        .post(&runs, &json!({}))
+        .await
+        .problem(402, "quota-exceeded");
+    assert_eq!(problem["quota"]["fitting_copies"], json!([copies[1]]));
+    let named = json!({ "copies": problem["quota"]["fitting_copies"] });
+    assert_eq!(teacher.post(&runs, &named).await.ok()["copies"], 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

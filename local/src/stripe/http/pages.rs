@@ -384,7 +384,8 @@ fn page(title: &str, notice: &str, body: &str) -> Response {
         "<!doctype html><html lang=\"fr\"><head><meta charset=\"utf-8\"><title>{title}</title>\
          <meta name=\"viewport\" content=\"width=device-width\"><style>\
          body{{font:1rem system-ui,sans-serif;max-width:34rem;margin:2rem auto;padding:0 1rem}}\
-         button,select,input{{display:block;width:100%;margin:.5rem 0;padding:.7rem;font:inherit}}\
+         button,select,input{{display:block;width:100%;margin:.5rem 0;padding:.7rem;font:inherit;\
+         box-sizing:border-box}}\
          header{{background:#fff3cd;padding:.7rem;border-radius:.3rem}}</style></head>\
          <body><header>Stripe local : aucun paiement réel</header><main><h1>{title}</h1>{notice}{body}</main>\
          </body></html>"
