@@ -1,6 +1,9 @@
 //! `openapi.json` is what the code says. `UPDATE_OPENAPI=1 cargo test -p tests openapi` writes it anew.
 
+use std::collections::BTreeSet;
+
 use local::emulator::project_root;
+use serde_json::Value;
 use shared::billing::{Connection, Patience};
 use shared::clock::Clock;
 use shared::domain::catalogue::Catalogue;
@@ -20,6 +23,69 @@ async fn openapi_json_is_what_the_code_says() {
         committed == contract,
         "openapi.json is stale: run UPDATE_OPENAPI=1 cargo test -p tests openapi"
     );
+}
+
+#[tokio::test]
+async fn a_client_can_be_generated_from_the_contract() {
+    let contract = serde_json::to_value(contract().await).unwrap();
+    let mut wrong = Vec::new();
+    let mut ids = BTreeSet::new();
+    for (route, operation) in operations(&contract) {
+        let id = operation["operationId"].as_str().unwrap_or_default();
+        if id.is_empty() || !ids.insert(id) {
+            wrong.push(format!("{route}: “{id}” names no operation, or another one too"));
+        }
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            if response["description"].as_str().is_none_or(str::is_empty) {
+                wrong.push(format!("{route}: nothing describes {status}"));
+            }
+        }
+        if let Some(body) = operation["requestBody"].as_object()
+            && says_nothing(&contract, &body["content"]["application/json"]["schema"])
+        {
+            wrong.push(format!("{route}: its body may be anything"));
+        }
+    }
+    wrong.extend(dangling(&contract, &contract));
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Each route with what the contract says of it.
+fn operations(contract: &Value) -> impl Iterator<Item = (String, &Value)> {
+    let paths = contract["paths"].as_object().unwrap();
+    paths.iter().flat_map(|(path, methods)| {
+        let methods = methods.as_object().unwrap().iter();
+        methods.map(move |(method, operation)| (format!("{method} {path}"), operation))
+    })
+}
+
+/// Whether a schema allows whatever is sent: an object of no known field, unless it forbids every other.
+fn says_nothing(contract: &Value, schema: &Value) -> bool {
+    let schema = match schema["$ref"].as_str() {
+        Some(reference) => target(contract, reference).unwrap_or(&Value::Null),
+        None => schema,
+    };
+    let (fields, further) = (&schema["properties"], &schema["additionalProperties"]);
+    fields.as_object().is_none_or(serde_json::Map::is_empty) && *further != false
+}
+
+/// Each reference to what is not there.
+fn dangling(contract: &Value, part: &Value) -> Vec<String> {
+    match part {
+        Value::Object(fields) => {
+            let reference = fields.get("$ref").and_then(Value::as_str);
+            let lost = reference.filter(|reference| target(contract, reference).is_none());
+            let lost = lost.map(|reference| format!("{reference} is not there"));
+            let within = fields.values().flat_map(|field| dangling(contract, field));
+            lost.into_iter().chain(within).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(|item| dangling(contract, item)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn target<'c>(contract: &'c Value, reference: &str) -> Option<&'c Value> {
+    contract.pointer(reference.strip_prefix('#')?)
 }
 
 /// Merging keeps the first of two schemas of one name: the other's routes would promise what they do not answer.

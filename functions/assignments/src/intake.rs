@@ -47,7 +47,11 @@ impl NewAssignment {
     /// The assignment, if every field keeps its rule.
     pub fn check(&self, now: UnixMillis) -> Result<Assignment, Failure> {
         if self.roster.len() > ROSTER_MAX {
-            return Err(too_many("roster", ROSTER_MAX));
+            return Err(wrong_count(
+                "roster",
+                format!("Une liste d'élèves a au plus {ROSTER_MAX} noms : gardez ceux de cette classe."),
+                format!("A class list has {ROSTER_MAX} names at most: keep those of this class."),
+            ));
         }
         let roster = self
             .roster
@@ -60,8 +64,12 @@ impl NewAssignment {
                 path: "name_zone_percent".to_owned(),
                 code: "out-of-range",
                 sentence: Sentence::new(
-                    format!("La zone du nom va de 0 à {NAME_ZONE_PERCENT_MAX} % de la page."),
-                    format!("The name zone goes from 0 to {NAME_ZONE_PERCENT_MAX} % of the page."),
+                    format!(
+                        "La zone du nom va de 0 à {NAME_ZONE_PERCENT_MAX} % de la page : donnez une hauteur entre les deux."
+                    ),
+                    format!(
+                        "The name zone goes from 0 to {NAME_ZONE_PERCENT_MAX} % of the page: give a height between the two."
+                    ),
                 ),
             });
         }
@@ -108,8 +116,19 @@ pub struct NewCopy {
 impl NewCopies {
     /// The files, if each can be graded.
     pub fn check(self) -> Result<Vec<NewCopy>, Failure> {
-        if self.files.is_empty() || self.files.len() > FILES_MAX {
-            return Err(too_many("files", FILES_MAX));
+        if self.files.is_empty() {
+            return Err(wrong_count(
+                "files",
+                "« files » est vide : nommez au moins un fichier à déposer.",
+                "“files” is empty: name at least one file to upload.",
+            ));
+        }
+        if self.files.len() > FILES_MAX {
+            return Err(wrong_count(
+                "files",
+                format!("« files » a au plus {FILES_MAX} fichiers : envoyez-les en plusieurs fois."),
+                format!("“files” has {FILES_MAX} files at most: send them in several requests."),
+            ));
         }
         let check = |(place, file): (usize, NewCopy)| {
             let name = text(&format!("files[{place}].name"), &file.name, 255)?;
@@ -128,18 +147,7 @@ impl NewCopies {
                     ),
                 });
             }
-            if file.size_bytes == 0 || file.size_bytes > PDF_BYTES_MAX {
-                return Err(Failure::Invalid {
-                    path: format!("files[{place}].size_bytes"),
-                    code: "file-size",
-                    sentence: Sentence::new(
-                        format!(
-                            "« {name} » doit peser de 1 octet à 50 Mo : réduisez la résolution ou découpez-la."
-                        ),
-                        format!("“{name}” must be of 1 byte to 50 MB: lower its resolution or split it."),
-                    ),
-                });
-            }
+            size(&format!("files[{place}].size_bytes"), &name, file.size_bytes)?;
             Ok(NewCopy {
                 name,
                 pupil,
@@ -162,44 +170,89 @@ pub fn rubric(value: &serde_json::Value) -> Result<String, Failure> {
 
 /// The assignment is full.
 pub fn too_many_copies() -> Failure {
-    too_many("files", COPIES_PER_ASSIGNMENT_MAX)
+    wrong_count(
+        "files",
+        format!("Un devoir a au plus {COPIES_PER_ASSIGNMENT_MAX} copies : créez-en un autre pour celles-ci."),
+        format!(
+            "An assignment has {COPIES_PER_ASSIGNMENT_MAX} copies at most: create another one for these."
+        ),
+    )
 }
 
-fn too_many(path: &str, max: usize) -> Failure {
+fn wrong_count(path: &str, fr: impl Into<String>, en: impl Into<String>) -> Failure {
     Failure::Invalid {
         path: path.to_owned(),
         code: "wrong-count",
-        sentence: Sentence::new(
-            format!("« {path} » doit avoir de 1 à {max} éléments : envoyez-les en plusieurs fois."),
-            format!("“{path}” must have 1 to {max} items: send them in several requests."),
-        ),
+        sentence: Sentence::new(fr, en),
     }
 }
 
+/// A file that is neither empty nor too large.
+fn size(path: &str, name: &str, bytes: u64) -> Result<(), Failure> {
+    let sentence = match bytes {
+        0 => Sentence::new(
+            format!("« {name} » est vide : exportez la copie de nouveau, puis déposez-la."),
+            format!("“{name}” is empty: export the copy again, then upload it."),
+        ),
+        1..=PDF_BYTES_MAX => return Ok(()),
+        _ => Sentence::new(
+            format!("« {name} » dépasse 50 Mo : réduisez la résolution ou découpez-la."),
+            format!("“{name}” is over 50 MB: lower its resolution or split it."),
+        ),
+    };
+    Err(Failure::Invalid {
+        path: path.to_owned(),
+        code: "file-size",
+        sentence,
+    })
+}
+
+/// One line that says something.
 fn text(path: &str, value: &str, chars_max: usize) -> Result<String, Failure> {
     let trimmed = value.trim();
-    if trimmed.is_empty() || trimmed.chars().count() > chars_max || trimmed.chars().any(char::is_control) {
-        return Err(wrong_text(path, chars_max));
+    if trimmed.is_empty() {
+        return Err(wrong_text(
+            path,
+            format!("« {path} » est vide : écrivez-le."),
+            format!("“{path}” is empty: write it."),
+        ));
     }
+    fits(path, trimmed, chars_max, char::is_control)?;
     Ok(trimmed.to_owned())
 }
 
+/// Lines, or none.
 fn paragraphs(path: &str, value: &str, chars_max: usize) -> Result<String, Failure> {
-    let odd = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
     let unix = value.replace("\r\n", "\n");
-    if unix.chars().count() > chars_max || unix.chars().any(odd) {
-        return Err(wrong_text(path, chars_max));
-    }
+    fits(path, &unix, chars_max, |c| {
+        c.is_control() && !matches!(c, '\n' | '\t')
+    })?;
     Ok(unix.trim().to_owned())
 }
 
-fn wrong_text(path: &str, chars_max: usize) -> Failure {
+fn fits(path: &str, text: &str, chars_max: usize, odd: impl Fn(char) -> bool) -> Result<(), Failure> {
+    let chars = text.chars().count();
+    if chars > chars_max {
+        return Err(wrong_text(
+            path,
+            format!("« {path} » compte {chars} caractères : raccourcissez-le à {chars_max}."),
+            format!("“{path}” has {chars} characters: shorten it to {chars_max}."),
+        ));
+    }
+    if text.chars().any(odd) {
+        return Err(wrong_text(
+            path,
+            format!("« {path} » contient un caractère de contrôle : retirez-le."),
+            format!("“{path}” holds a control character: remove it."),
+        ));
+    }
+    Ok(())
+}
+
+fn wrong_text(path: &str, fr: String, en: String) -> Failure {
     Failure::Invalid {
         path: path.to_owned(),
         code: "invalid-text",
-        sentence: Sentence::new(
-            format!("« {path} » doit avoir de 1 à {chars_max} caractères, sans caractère de contrôle."),
-            format!("“{path}” must have 1 to {chars_max} characters, and no control character."),
-        ),
+        sentence: Sentence::new(fr, en),
     }
 }

@@ -9,8 +9,9 @@ use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use shared::clock::Clock;
 use shared::domain::failure::Failure;
-use shared::domain::ids::AssignmentId;
+use shared::domain::ids::{AssignmentId, CopyId};
 use shared::domain::page::{Page, Paging};
+use shared::domain::rubric::Rubric;
 use shared::domain::time::UnixMillis;
 use shared::http::{Body, Caller, IdempotencyKey, Path, Problem, Sessions};
 use shared::store::{Store, UploadSigner};
@@ -19,7 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use intake::{NewAssignment, NewCopies};
-use view::{AssignmentView, CopyView, RubricView, Slots};
+use view::{AssignmentView, CopyView, RubricView, Slot, Slots};
 
 /// What the routes need.
 #[derive(Clone, FromRef)]
@@ -47,14 +48,17 @@ pub fn router(doors: Doors) -> (axum::Router, OpenApi) {
         .routes(routes!(get_assignment))
         .routes(routes!(add_rubric, list_rubrics))
         .routes(routes!(get_rubric))
-        .routes(routes!(request_slots, list_copies));
+        .routes(routes!(request_slots, list_copies))
+        .routes(routes!(renew_slot));
     shared::http::router(doors, routes)
 }
 
 /// Create an assignment (*devoir*).
 #[utoipa::path(post, path = "/api/assignments", tag = "assignments", request_body = NewAssignment,
     params(IdempotencyKey),
-    responses((status = 201, body = AssignmentView), Problem))]
+    responses(
+        (status = 201, description = "The assignment as it was made.", body = AssignmentView),
+        Problem))]
 async fn create_assignment(
     State(doors): State<Doors>,
     caller: Caller,
@@ -71,7 +75,7 @@ async fn create_assignment(
 
 /// List the caller's assignments, newest first.
 #[utoipa::path(get, path = "/api/assignments", tag = "assignments", params(Paging),
-    responses((status = 200, body = Page<AssignmentView>), Problem))]
+    responses((status = 200, description = "A page of assignments.", body = Page<AssignmentView>), Problem))]
 async fn list_assignments(
     State(doors): State<Doors>,
     caller: Caller,
@@ -84,7 +88,7 @@ async fn list_assignments(
 /// Show one assignment.
 #[utoipa::path(get, path = "/api/assignments/{assignment}", tag = "assignments",
     params(("assignment" = String, Path)),
-    responses((status = 200, body = AssignmentView), Problem))]
+    responses((status = 200, description = "The assignment.", body = AssignmentView), Problem))]
 async fn get_assignment(
     State(doors): State<Doors>,
     caller: Caller,
@@ -98,8 +102,10 @@ async fn get_assignment(
 /// barème as the latest is the latest.
 #[utoipa::path(post, path = "/api/assignments/{assignment}/rubrics", tag = "assignments",
     params(("assignment" = String, Path), IdempotencyKey),
-    request_body(content = serde_json::Value, description = "The barème: `total`, `step`, `questions`, `guidance`."),
-    responses((status = 201, body = RubricView), Problem))]
+    request_body = Rubric,
+    responses(
+        (status = 201, description = "The version that the barème has now.", body = RubricView),
+        Problem))]
 async fn add_rubric(
     State(doors): State<Doors>,
     caller: Caller,
@@ -121,7 +127,7 @@ async fn add_rubric(
 /// List an assignment's barème versions, newest first.
 #[utoipa::path(get, path = "/api/assignments/{assignment}/rubrics", tag = "assignments",
     params(("assignment" = String, Path), Paging),
-    responses((status = 200, body = Page<RubricView>), Problem))]
+    responses((status = 200, description = "A page of barème versions.", body = Page<RubricView>), Problem))]
 async fn list_rubrics(
     State(doors): State<Doors>,
     caller: Caller,
@@ -136,7 +142,7 @@ async fn list_rubrics(
 /// Show one barème version.
 #[utoipa::path(get, path = "/api/assignments/{assignment}/rubrics/{version}", tag = "assignments",
     params(("assignment" = String, Path), ("version" = u32, Path)),
-    responses((status = 200, body = RubricView), Problem))]
+    responses((status = 200, description = "The barème version.", body = RubricView), Problem))]
 async fn get_rubric(
     State(doors): State<Doors>,
     caller: Caller,
@@ -152,7 +158,9 @@ async fn get_rubric(
 /// Ask for upload slots: a form per PDF, which the browser sends straight to S3.
 #[utoipa::path(post, path = "/api/assignments/{assignment}/copies", tag = "assignments", request_body = NewCopies,
     params(("assignment" = String, Path), IdempotencyKey),
-    responses((status = 201, body = Slots), Problem))]
+    responses(
+        (status = 201, description = "A slot for each file, in the order of the files.", body = Slots),
+        Problem))]
 async fn request_slots(
     State(doors): State<Doors>,
     caller: Caller,
@@ -167,10 +175,24 @@ async fn request_slots(
     Ok((StatusCode::CREATED, Json(slots)))
 }
 
+/// Ask for another form for a copy, when its first has run out or another PDF is to take the place of the one that was
+/// sent. What a run has graded keeps its mark, which names its PDF.
+#[utoipa::path(post, path = "/api/assignments/{assignment}/copies/{copy}/upload", tag = "assignments",
+    params(("assignment" = String, Path), ("copy" = String, Path)),
+    responses((status = 200, description = "The copy's slot, with a form that works from now on.", body = Slot), Problem))]
+async fn renew_slot(
+    State(doors): State<Doors>,
+    caller: Caller,
+    Path((assignment, copy)): Path<(AssignmentId, CopyId)>,
+) -> Result<Json<Slot>, Failure> {
+    let copy = doors.store.owned_copy(caller.account(), assignment, copy).await?;
+    Ok(Json(slots::renew(&doors, &copy).await?))
+}
+
 /// List an assignment's copies, oldest first.
 #[utoipa::path(get, path = "/api/assignments/{assignment}/copies", tag = "assignments",
     params(("assignment" = String, Path), Paging),
-    responses((status = 200, body = Page<CopyView>), Problem))]
+    responses((status = 200, description = "A page of copies.", body = Page<CopyView>), Problem))]
 async fn list_copies(
     State(doors): State<Doors>,
     caller: Caller,

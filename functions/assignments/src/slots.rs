@@ -3,6 +3,7 @@
 use shared::domain::copy::{Copy, CopyState};
 use shared::domain::failure::Failure;
 use shared::domain::ids::{AccountId, AssignmentId, CopyId};
+use shared::domain::time::UnixMillis;
 use shared::store::{COPIES_PER_ASSIGNMENT_MAX, Idempotency, copy_key};
 
 use crate::Doors;
@@ -55,12 +56,24 @@ pub(crate) async fn open(
         return Err(too_many_copies());
     }
     doors.store.put_copies(&copies).await?;
-    let credentials = doors.signer.credentials().await?;
-    let slot = |copy: &Copy| {
-        let key = copy_key(assignment, copy.copy);
-        Slot::new(copy, doors.signer.presign(&key, &credentials, now))
-    };
+    let slot = signing(doors, now).await?;
     Ok(Slots {
         slots: copies.iter().map(slot).collect(),
+    })
+}
+
+/// Signs another form for a copy, whatever its state: the first form works under a run too, as long as it lasts, and
+/// each result names the PDF that it is for.
+pub(crate) async fn renew(doors: &Doors, copy: &Copy) -> Result<Slot, Failure> {
+    let slot = signing(doors, doors.now()).await?;
+    Ok(slot(copy))
+}
+
+/// What gives a copy its slot, with a form that works from `now` on.
+async fn signing(doors: &Doors, now: UnixMillis) -> Result<impl Fn(&Copy) -> Slot, Failure> {
+    let credentials = doors.signer.credentials().await?;
+    Ok(move |copy: &Copy| {
+        let key = copy_key(copy.assignment, copy.copy);
+        Slot::new(copy, doors.signer.presign(&key, &credentials, now))
     })
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use shared::domain::copy::{Copy, CopyState};
 use shared::domain::failure::{Failure, Internal};
+use shared::domain::rubric::Rubric;
 use shared::store::{Assignment, PresignedPost, RubricRecord, result_run};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -51,7 +52,7 @@ impl From<Assignment> for AssignmentView {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RubricView {
     version: u32,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Rubric)]
     rubric: serde_json::Value,
     created_at: String,
 }

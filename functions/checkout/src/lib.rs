@@ -8,12 +8,14 @@ use axum::Json;
 use axum::extract::{FromRef, State};
 use shared::billing::{Connection, Stripe};
 use shared::clock::Clock;
-use shared::domain::catalogue::Catalogue;
+use shared::domain::Language;
+use shared::domain::catalogue::{Catalogue, Interval};
 use shared::domain::failure::{Failure, Internal};
 use shared::domain::standing::Standing;
 use shared::domain::time::UnixMillis;
 use shared::http::{Body, Caller, Path, Problem, Query, Sessions};
 use shared::store::{Secrets, Store};
+use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -56,9 +58,14 @@ impl Doors {
     }
 }
 
+/// What parameters alone name: those are not collected.
+#[derive(utoipa::OpenApi)]
+#[openapi(components(schemas(Interval, Language)))]
+struct Named;
+
 /// The function's routes and their contract.
 pub fn router(doors: Doors) -> (axum::Router, OpenApi) {
-    let routes = OpenApiRouter::new()
+    let routes = OpenApiRouter::with_openapi(Named::openapi())
         .routes(routes!(get_checkout))
         .routes(routes!(get_return))
         .routes(routes!(post_change))
@@ -72,7 +79,10 @@ pub fn router(doors: Doors) -> (axum::Router, OpenApi) {
 /// An account that is subscribed already changes its tier with `POST /api/subscription/change`.
 #[utoipa::path(get, path = "/api/subscription/checkout/{tier}", tag = "checkout",
     params(("tier" = String, Path, description = "essentiel, pro or max"), CheckoutQuery),
-    responses((status = 200, body = CheckoutView), Problem))]
+    responses(
+        (status = 200, description = "Where to pay, and how the account stands meanwhile.",
+            body = CheckoutView),
+        Problem))]
 async fn get_checkout(
     State(doors): State<Doors>,
     caller: Caller,
@@ -91,7 +101,9 @@ async fn get_checkout(
 /// Where the browser comes back to from Stripe: the account is brought to what Stripe says before this answers, so
 /// that whoever has paid is never still blocked.
 #[utoipa::path(get, path = "/api/subscription/return", tag = "checkout", params(ReturnQuery),
-    responses((status = 200, body = Standing), Problem))]
+    responses(
+        (status = 200, description = "How the account stands, as Stripe has just said.", body = Standing),
+        Problem))]
 async fn get_return(
     State(doors): State<Doors>,
     caller: Caller,
@@ -103,7 +115,10 @@ async fn get_return(
 
 /// Change the tier: up at once, with the difference invoiced now; down, or to `free`, when the period ends.
 #[utoipa::path(post, path = "/api/subscription/change", tag = "checkout", request_body = Change,
-    responses((status = 200, body = Standing), Problem))]
+    responses(
+        (status = 200, description = "How the account stands once the change is made or planned.",
+            body = Standing),
+        Problem))]
 async fn post_change(
     State(doors): State<Doors>,
     caller: Caller,
@@ -115,14 +130,16 @@ async fn post_change(
 
 /// Take back a change that has not happened: the subscription goes on as it is.
 #[utoipa::path(post, path = "/api/subscription/keep", tag = "checkout",
-    responses((status = 200, body = Standing), Problem))]
+    responses(
+        (status = 200, description = "How the account stands without the change.", body = Standing),
+        Problem))]
 async fn post_keep(State(doors): State<Doors>, caller: Caller) -> Result<Json<Standing>, Failure> {
     Ok(Json(sell::keep(&doors, caller.account()).await?))
 }
 
 /// Open Stripe's portal: cards, addresses, receipts.
 #[utoipa::path(post, path = "/api/subscription/portal", tag = "checkout",
-    responses((status = 200, body = PageView), Problem))]
+    responses((status = 200, description = "The address of Stripe's portal.", body = PageView), Problem))]
 async fn post_portal(State(doors): State<Doors>, caller: Caller) -> Result<Json<PageView>, Failure> {
     let url = sell::portal(&doors, caller.account()).await?;
     Ok(Json(PageView { url }))
@@ -130,7 +147,7 @@ async fn post_portal(State(doors): State<Doors>, caller: Caller) -> Result<Json<
 
 /// List the account's invoices, newest first.
 #[utoipa::path(get, path = "/api/subscription/invoices", tag = "checkout",
-    responses((status = 200, body = InvoiceList), Problem))]
+    responses((status = 200, description = "The account's invoices.", body = InvoiceList), Problem))]
 async fn list_invoices(State(doors): State<Doors>, caller: Caller) -> Result<Json<InvoiceList>, Failure> {
     Ok(Json(sell::invoices(&doors, caller.account()).await?))
 }

@@ -103,7 +103,11 @@ pub fn router(doors: Doors) -> (axum::Router, OpenApi) {
 /// another.
 #[utoipa::path(post, path = "/api/assignments/{assignment}/runs", tag = "runs", request_body = NewRun,
     params(("assignment" = String, Path), IdempotencyKey),
-    responses((status = 202, body = AcceptedRun), (status = 402, body = Problem, content_type = "application/problem+json"), Problem))]
+    responses(
+        (status = 202, description = "The run is accepted, and its tokens are reserved.", body = AcceptedRun),
+        (status = 402, description = "The run does not fit what is left: see `quota`.",
+            body = Problem, content_type = "application/problem+json"),
+        Problem))]
 async fn start_run(
     State(doors): State<Doors>,
     caller: Caller,
@@ -130,7 +134,9 @@ async fn start_run(
 /// Stop a run. Copies that wait are given back, those in hand may finish; what was not used returns.
 #[utoipa::path(post, path = "/api/assignments/{assignment}/runs/{run}/stop", tag = "runs", request_body = Nothing,
     params(("assignment" = String, Path), ("run" = String, Path)),
-    responses((status = 202, body = AcceptedRun), Problem))]
+    responses(
+        (status = 202, description = "The run is asked to stop, or was over already.", body = AcceptedRun),
+        Problem))]
 async fn stop_run(
     State(doors): State<Doors>,
     caller: Caller,
@@ -146,7 +152,12 @@ async fn stop_run(
 /// Grade the failed copies of a run again, as a new run with the same barème version.
 #[utoipa::path(post, path = "/api/assignments/{assignment}/runs/{run}/retry", tag = "runs", request_body = Nothing,
     params(("assignment" = String, Path), ("run" = String, Path), IdempotencyKey),
-    responses((status = 202, body = AcceptedRun), (status = 402, body = Problem, content_type = "application/problem+json"), Problem))]
+    responses(
+        (status = 202, description = "The new run is accepted, and its tokens are reserved.",
+            body = AcceptedRun),
+        (status = 402, description = "The run does not fit what is left: see `quota`.",
+            body = Problem, content_type = "application/problem+json"),
+        Problem))]
 async fn retry_run(
     State(doors): State<Doors>,
     caller: Caller,

@@ -47,15 +47,11 @@ impl Which {
         if copies.is_empty() || copies.len() > COPIES_MAX {
             return Err(too_many());
         }
-        let mut ids = Vec::with_capacity(copies.len());
-        let mut seen = HashSet::new();
-        for text in copies {
-            let id: CopyId = text.parse().map_err(|_| Failure::NotFound(Noun::Copy))?;
-            if seen.insert(id) {
-                ids.push(id);
-            }
-        }
-        Ok(Self::These(ids))
+        let ids = copies.iter().enumerate().map(|(place, text)| {
+            text.parse()
+                .map_err(|_| Failure::NotFound(Noun::NamedCopy(place)))
+        });
+        Ok(Self::These(ids.collect::<Result<_, _>>()?))
     }
 }
 
@@ -250,13 +246,14 @@ async fn candidates(
             Ok(all)
         }
         Which::These(ids) => {
-            let found = doors.store.copies_by_id(assignment, ids).await?;
+            let mut seen = HashSet::new();
+            let once: Vec<CopyId> = ids.iter().copied().filter(|id| seen.insert(*id)).collect();
+            let found = doors.store.copies_by_id(assignment, &once).await?;
             let mut by_id: HashMap<CopyId, Copy> = found.into_iter().map(|copy| (copy.copy, copy)).collect();
-            let ordered: Vec<Copy> = ids.iter().filter_map(|id| by_id.remove(id)).collect();
-            if ordered.len() < ids.len() {
-                return Err(Failure::NotFound(Noun::Copy));
+            if let Some(place) = ids.iter().position(|id| !by_id.contains_key(id)) {
+                return Err(Failure::NotFound(Noun::NamedCopy(place)));
             }
-            Ok(ordered)
+            Ok(once.iter().filter_map(|id| by_id.remove(id)).collect())
         }
         Which::FailedIn(address) => {
             let mut failed = doors.store.run_copies(address).await?;

@@ -57,7 +57,7 @@ pub fn router(doors: Doors) -> (axum::Router, OpenApi) {
 /// List an assignment's runs, newest first.
 #[utoipa::path(get, path = "/api/assignments/{assignment}/runs", tag = "status",
     params(("assignment" = String, Path), Paging),
-    responses((status = 200, body = Page<RunView>), Problem))]
+    responses((status = 200, description = "A page of runs.", body = Page<RunView>), Problem))]
 async fn list_runs(
     State(doors): State<Doors>,
     caller: Caller,
@@ -71,7 +71,7 @@ async fn list_runs(
 /// Show a run's progress, and, once it is finished, its cost.
 #[utoipa::path(get, path = "/api/assignments/{assignment}/runs/{run}", tag = "status",
     params(("assignment" = String, Path), ("run" = String, Path)),
-    responses((status = 200, body = RunView), Problem))]
+    responses((status = 200, description = "The run as it stands now.", body = RunView), Problem))]
 async fn get_run(
     State(doors): State<Doors>,
     caller: Caller,
@@ -84,7 +84,7 @@ async fn get_run(
 /// List a run's copies with their phase, result or failure, in the run's order.
 #[utoipa::path(get, path = "/api/assignments/{assignment}/runs/{run}/copies", tag = "status",
     params(("assignment" = String, Path), ("run" = String, Path), Paging),
-    responses((status = 200, body = Page<RunCopy>), Problem))]
+    responses((status = 200, description = "A page of the run's copies.", body = Page<RunCopy>), Problem))]
 async fn list_run_copies(
     State(doors): State<Doors>,
     caller: Caller,
@@ -102,7 +102,7 @@ async fn list_run_copies(
 /// that was graded, by digest and version; `pdf_changed` says whether another is in its place now.
 #[utoipa::path(get, path = "/api/assignments/{assignment}/copies/{copy}/result", tag = "status",
     params(("assignment" = String, Path), ("copy" = String, Path)),
-    responses((status = 200, body = ResultNow), Problem))]
+    responses((status = 200, description = "The copy's published proposal.", body = ResultNow), Problem))]
 async fn get_result(
     State(doors): State<Doors>,
     caller: Caller,
@@ -114,14 +114,18 @@ async fn get_result(
 
 /// Show what the account used of its quota.
 #[utoipa::path(get, path = "/api/usage", tag = "status",
-    responses((status = 200, body = UsageView), Problem))]
+    responses(
+        (status = 200, description = "What is granted, used, reserved and left.", body = UsageView),
+        Problem))]
 async fn get_usage(State(doors): State<Doors>, caller: Caller) -> Result<Json<UsageView>, Failure> {
     Ok(Json(progress::usage(&doors, caller.account()).await?))
 }
 
 /// Show how the account stands: tier, tokens, period, what is pending and how its payments are.
 #[utoipa::path(get, path = "/api/subscription/status", tag = "status",
-    responses((status = 200, body = Standing), Problem))]
+    responses(
+        (status = 200, description = "How the account stands, as far as we know.", body = Standing),
+        Problem))]
 async fn get_subscription(State(doors): State<Doors>, caller: Caller) -> Result<Json<Standing>, Failure> {
     Ok(Json(progress::standing(&doors, caller.account()).await?))
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use shared::domain::Language;
-use shared::domain::copy::Copy;
+use shared::domain::copy::{Copy, CopyState};
 use shared::domain::failure::{Failure, Internal, Noun};
 use shared::domain::ids::{AccountId, CopyId};
 use shared::domain::page::{Cursor, Page, Paging};
@@ -68,7 +68,10 @@ pub(crate) async fn copies(
 
 /// A copy's published proposal, and whether its file was replaced.
 pub(crate) async fn result(doors: &Doors, copy: &Copy) -> Result<ResultNow, Failure> {
-    let missing = Failure::NotFound(Noun::Result);
+    let missing = Failure::NotFound(match copy.state {
+        CopyState::Failed => Noun::FailedResult,
+        _ => Noun::Result,
+    });
     let key = copy.result.as_ref().ok_or(missing.clone())?;
     let bytes = doors.objects.get(key, RESULT_BYTES_MAX).await?.ok_or(missing)?;
     // Where, and no more: what the error says may be a pupil's words.

@@ -2,6 +2,7 @@
 //! wrong with one copy.
 
 mod malformed;
+mod missing;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,7 @@ use super::ids::CopyId;
 use super::quota::Tier;
 
 pub use malformed::Malformed;
+pub use missing::Noun;
 
 /// A sentence in both languages: what is wrong, where, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,25 +61,6 @@ impl std::fmt::Debug for Internal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Internal(…)")
     }
-}
-
-/// What a lookup did not find. Someone else's thing is not found either.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Noun {
-    /// An assignment.
-    Assignment,
-    /// A barème version.
-    Rubric,
-    /// A copy.
-    Copy,
-    /// A run.
-    Run,
-    /// A result that is not there (yet).
-    Result,
-    /// A checkout session.
-    Checkout,
-    /// A path that the API does not have.
-    Route,
 }
 
 /// Why a token was not accepted.
@@ -196,6 +179,16 @@ impl Failure {
         }
     }
 
+    /// The field of the body that is wrong, where one is.
+    #[must_use]
+    pub fn path(&self) -> Option<String> {
+        match self {
+            Self::Invalid { path, .. } => Some(path.clone()),
+            Self::NotFound(noun) => noun.path(),
+            _ => None,
+        }
+    }
+
     /// The stable type of the problem, kebab-case: `/problems/<code>`.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -247,7 +240,7 @@ impl Failure {
                 "Ce jeton de session n'est pas valable : reconnectez-vous.",
                 "This session token is not valid: sign in again.",
             ),
-            Self::NotFound(noun) => not_found(*noun),
+            Self::NotFound(noun) => noun.sentence(),
             Self::MethodNotAllowed => Sentence::new(
                 "Cette adresse n'accepte pas cette méthode : voyez openapi.json.",
                 "This address does not take this method: see openapi.json.",
@@ -349,28 +342,6 @@ impl Conflict {
             ),
         }
     }
-}
-
-fn not_found(noun: Noun) -> Sentence {
-    let (fr, en) = match noun {
-        Noun::Assignment => ("Ce devoir n'existe pas", "There is no such assignment"),
-        Noun::Rubric => (
-            "Cette version du barème n'existe pas",
-            "There is no such barème version",
-        ),
-        Noun::Copy => ("Cette copie n'existe pas", "There is no such copy"),
-        Noun::Run => ("Cette correction n'existe pas", "There is no such run"),
-        Noun::Result => (
-            "Cette copie n'a pas encore de résultat",
-            "This copy has no result yet",
-        ),
-        Noun::Checkout => ("Ce paiement n'existe pas", "There is no such checkout"),
-        Noun::Route => ("Cette adresse n'existe pas", "There is no such address"),
-    };
-    Sentence::new(
-        format!("{fr}, ou n'est pas à vous : vérifiez l'identifiant."),
-        format!("{en}, or it is not yours: check the identifier."),
-    )
 }
 
 /// Why one copy ended without a proposal. It fails alone: the others of its run go on.

@@ -10,6 +10,8 @@
 //! Points are decimals, written as strings; numbers are accepted too. `statement`, `guidance`, and a
 //! criterion's `step`, `expected`, `keywords` and `bonus` may be left out.
 
+#[cfg(feature = "http")]
+mod contract;
 mod error;
 mod read;
 #[cfg(test)]
@@ -51,39 +53,66 @@ const STEPS: [Decimal; 4] = [
     Decimal::ONE,
 ];
 
-/// A barème whose sums add up: criteria to their question, questions to the total.
+/// A barème whose sums add up: criteria to their question, questions to the total. Decimals are read from text (`"1.5"`)
+/// or a number, and written as text in their shortest form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 #[serde(try_from = "Value")]
 pub struct Rubric {
+    /// The points of a perfect copy, bonus left out: the sum of the questions.
+    #[cfg_attr(feature = "http", schema(schema_with = contract::decimal))]
     total: Decimal,
+    /// The step of every criterion that has none of its own: 1, 0.5, 0.25 or 0.1.
+    #[cfg_attr(feature = "http", schema(schema_with = contract::decimal))]
     step: Decimal,
+    /// The questions, in the order of the exam.
+    #[cfg_attr(feature = "http", schema(min_items = 1))]
     questions: Vec<Question>,
+    /// What graders should know and pupils never see: accepted variants, the rule for carried errors.
     #[serde(skip_serializing_if = "Option::is_none")]
     guidance: Option<String>,
 }
 
 /// One question of the exam.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct Question {
+    /// Unique in the barème: letters, digits, `_`, `-`, `.`.
     id: String,
+    /// What the teacher calls it.
     title: String,
+    /// The question as the pupil read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     statement: Option<String>,
+    /// The sum of its criteria, bonus left out.
+    #[cfg_attr(feature = "http", schema(schema_with = contract::decimal))]
     points: Decimal,
+    /// What earns its points.
+    #[cfg_attr(feature = "http", schema(min_items = 1))]
     criteria: Vec<Criterion>,
 }
 
 /// One thing that earns points.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct Criterion {
+    /// Unique in the barème: letters, digits, `_`, `-`, `.`.
     id: String,
+    /// What is looked for.
     label: String,
+    /// The most that it can earn; a multiple of its step.
+    #[cfg_attr(feature = "http", schema(schema_with = contract::decimal))]
     points: Decimal,
+    /// The step in which it is awarded; the barème's when not said.
+    #[cfg_attr(feature = "http", schema(schema_with = contract::decimal, required = false))]
     step: Decimal,
+    /// The answer that earns all its points.
     #[serde(skip_serializing_if = "Option::is_none")]
     expected: Option<String>,
+    /// Words of a good answer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     keywords: Vec<String>,
+    /// Whether its points come on top of the question; they never lift a copy over the barème's total.
     #[serde(skip_serializing_if = "is_false")]
     bonus: bool,
 }

@@ -235,10 +235,7 @@ fn problem(failure: &Failure, language: Language, correlation: &str) -> Response
         status: status.as_u16(),
         detail: failure.sentence().text(language).to_owned(),
         instance: correlation.to_owned(),
-        path: match failure {
-            Failure::Invalid { path, .. } => Some(path.clone()),
-            _ => None,
-        },
+        path: failure.path(),
         quota: match failure {
             Failure::QuotaExceeded(quota) => Some(quota.into()),
             _ => None,

@@ -78,6 +78,12 @@ fn rows(made: &Made) -> Vec<Row> {
         row("POST", "/api/assignments/{assignment}/copies", file, 201),
         row(
             "POST",
+            "/api/assignments/{assignment}/copies/{copy}/upload",
+            nothing.clone(),
+            200,
+        ),
+        row(
+            "POST",
             "/api/assignments/{assignment}/runs",
             json!({ "copies": [made.waiting] }),
             202,

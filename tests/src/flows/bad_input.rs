@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::teacher::sample_json;
+use super::teacher::{sample_json, text};
 use super::world::World;
 
 /// What is sent and what comes back. `{a}` in a path is an assignment with a barème.
@@ -15,6 +15,14 @@ struct Case {
     code: &'static str,
     /// The field that the problem names, where it names one.
     field: Option<&'static str>,
+    /// Words of what the problem tells to do, in French.
+    remedy: &'static str,
+}
+
+impl Case {
+    fn told(self, remedy: &'static str) -> Self {
+        Self { remedy, ..self }
+    }
 }
 
 fn case(
@@ -32,6 +40,7 @@ fn case(
         status,
         code,
         field,
+        remedy: "",
     }
 }
 
@@ -48,7 +57,7 @@ fn new_assignments() -> Vec<Case> {
         body[field] = value;
         body
     };
-    let text = (422, "invalid-text");
+    let invalid = (422, "invalid-text");
     let large = format!(r#"{{"title": "{}"}}"#, "x".repeat(256 * 1024));
     vec![
         case("half a body", ASSIGNMENTS, r#"{"title":"#, MALFORMED, None),
@@ -85,37 +94,42 @@ fn new_assignments() -> Vec<Case> {
             "an empty title",
             ASSIGNMENTS,
             with("title", json!(" ")),
-            text,
+            invalid,
             Some("title"),
-        ),
+        )
+        .told("est vide : écrivez-le"),
         case(
             "a bell in the title",
             ASSIGNMENTS,
             with("title", json!("a\u{7}")),
-            text,
+            invalid,
             Some("title"),
-        ),
+        )
+        .told("contrôle : retirez-le"),
         case(
             "a long pupil",
             ASSIGNMENTS,
             with("roster", json!(["é".repeat(101)])),
-            text,
+            invalid,
             Some("roster[0]"),
-        ),
+        )
+        .told("raccourcissez-le à 100"),
         case(
             "a roster of a whole school",
             ASSIGNMENTS,
             with("roster", json!(vec!["Léa"; 201])),
             (422, "wrong-count"),
             Some("roster"),
-        ),
+        )
+        .told("gardez ceux de cette classe"),
         case(
             "a name zone of half a page",
             ASSIGNMENTS,
             with("name_zone_percent", json!(50)),
             (422, "out-of-range"),
             Some("name_zone_percent"),
-        ),
+        )
+        .told("donnez une hauteur entre les deux"),
         case(
             "a body too large",
             ASSIGNMENTS,
@@ -143,14 +157,16 @@ fn barèmes() -> Vec<Case> {
             with("/total", json!("21")),
             wrong,
             Some("total"),
-        ),
+        )
+        .told("corrigez les unes ou l’autre"),
         case(
             "criteria that do not add up",
             RUBRICS,
             with(first, json!("1")),
             wrong,
             Some("questions[0].points"),
-        ),
+        )
+        .told("corrigez les uns ou l’autre"),
         case(
             "negative points",
             RUBRICS,
@@ -164,7 +180,8 @@ fn barèmes() -> Vec<Case> {
             with(first, json!("1.3")),
             wrong,
             Some("questions[0].criteria[0].points"),
-        ),
+        )
+        .told("changez les points ou le pas"),
         case(
             "points that are no number",
             RUBRICS,
@@ -196,14 +213,16 @@ fn files() -> Vec<Case> {
             file("a.pdf", json!(52_428_801)),
             size,
             Some("files[0].size_bytes"),
-        ),
+        )
+        .told("découpez-la"),
         case(
             "no byte at all",
             COPIES,
             file("a.pdf", json!(0)),
             size,
             Some("files[0].size_bytes"),
-        ),
+        )
+        .told("est vide : exportez la copie de nouveau"),
         case(
             "less than no byte",
             COPIES,
@@ -218,8 +237,8 @@ fn files() -> Vec<Case> {
             (422, "invalid-text"),
             Some("files[0].name"),
         ),
-        case("no file", COPIES, many(0), count, Some("files")),
-        case("101 files", COPIES, many(101), count, Some("files")),
+        case("no file", COPIES, many(0), count, Some("files")).told("nommez au moins un fichier"),
+        case("101 files", COPIES, many(101), count, Some("files")).told("envoyez-les en plusieurs fois"),
     ]
 }
 
@@ -244,15 +263,17 @@ fn runs_and_lists() -> Vec<Case> {
             RUNS,
             json!({ "copies": [unknown] }),
             NOT_FOUND,
-            None,
-        ),
+            Some("copies[0]"),
+        )
+        .told("prenez les identifiants"),
         case(
             "not a copy",
             RUNS,
             json!({ "copies": ["../.."] }),
             NOT_FOUND,
-            None,
-        ),
+            Some("copies[0]"),
+        )
+        .told("prenez les identifiants"),
         case(
             "an unknown barème",
             RUNS,
@@ -278,6 +299,13 @@ fn runs_and_lists() -> Vec<Case> {
         missing(
             "the result of no copy",
             get("/api/assignments/{a}/copies/019aa000-0000-7000-8000-000000000009/result"),
+        ),
+        missing(
+            "a form for no copy",
+            (
+                "POST",
+                "/api/assignments/{a}/copies/019aa000-0000-7000-8000-000000000009/upload",
+            ),
         ),
         case(
             "no run to stop",
@@ -361,6 +389,8 @@ async fn bad_input_is_refused_with_a_problem_in_the_callers_language() {
             .refused((case.method, &path), &case.body, (case.status, case.code))
             .await;
         assert_eq!(problem["path"].as_str(), case.field, "{}: {problem}", case.about);
+        let told = text(&problem, "detail");
+        assert!(told.contains(case.remedy), "{}: {told}", case.about);
     }
     let listed = teacher.get("/api/assignments").await.ok();
     assert_eq!(

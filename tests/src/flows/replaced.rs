@@ -40,6 +40,22 @@ async fn a_mark_names_the_file_that_it_is_for_and_tells_when_another_took_its_pl
     assert_eq!(after["mark"], result["mark"]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_in_a_run_can_be_given_another_file_and_its_mark_names_the_one_that_was_read() {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let (assignment, _, copy) = teacher.one_copy_started().await;
+    let prepare = world.receive().await;
+    world.deliver(&world.worker(), &prepare).await;
+    let other = sample("histoire/petit-noah.pdf");
+    let renewed = teacher.renew(&assignment, &copy).await;
+    assert_eq!(world.upload(&renewed["upload"], other.clone()).await.0, 204);
+    world.work().await;
+    let result = teacher.result(&assignment, &copy).await;
+    assert_eq!(result["pdf"]["sha256"], hex(digest(&SHA256, &other).as_ref()));
+    assert_eq!(result["pdf_changed"], false);
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

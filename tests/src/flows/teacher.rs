@@ -211,6 +211,12 @@ impl<'w> Teacher<'w> {
         slots["slots"].as_array().unwrap().clone()
     }
 
+    /// Another form for a copy.
+    pub(super) async fn renew(&self, assignment: &str, copy: &str) -> Value {
+        let path = format!("/api/assignments/{assignment}/copies/{copy}/upload");
+        self.send("POST", &path, Vec::new()).await.ok()
+    }
+
     /// Starts a run of all that was handed in.
     pub(super) async fn start(&self, assignment: &str) -> String {
         let started = self

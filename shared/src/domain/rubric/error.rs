@@ -196,7 +196,7 @@ impl RubricError {
             }
             Self::NotAStep { points, step, .. } => {
                 format!(
-                    "{} n’est pas un multiple du pas {}.",
+                    "{} n’est pas un multiple du pas {} : changez les points ou le pas.",
                     number(points),
                     number(step)
                 )
@@ -207,12 +207,13 @@ impl RubricError {
                 expected,
                 ..
             } => format!(
-                "les critères de « {question} » totalisent {} points, mais la question en vaut {}.",
+                "les critères de « {question} » totalisent {} points, mais la question en vaut {} : corrigez les uns ou \
+                 l’autre.",
                 number(sum),
                 number(expected)
             ),
             Self::QuestionsSum { sum, expected, .. } => format!(
-                "les questions totalisent {} points, mais le barème en annonce {}.",
+                "les questions totalisent {} points, mais le barème en annonce {} : corrigez les unes ou l’autre.",
                 number(sum),
                 number(expected)
             ),
@@ -257,17 +258,23 @@ impl RubricError {
             Self::UnknownStep { step, .. } => {
                 format!("the step {step} does not exist; choose 1, 0.5, 0.25 or 0.1.")
             }
-            Self::NotAStep { points, step, .. } => format!("{points} is not a multiple of the step {step}."),
+            Self::NotAStep { points, step, .. } => {
+                format!("{points} is not a multiple of the step {step}: change the points or the step.")
+            }
             Self::CriteriaSum {
                 question,
                 sum,
                 expected,
                 ..
             } => {
-                format!("the criteria of “{question}” add up to {sum} points, but it is worth {expected}.")
+                format!(
+                    "the criteria of “{question}” add up to {sum} points, but it is worth {expected}: correct either."
+                )
             }
             Self::QuestionsSum { sum, expected, .. } => {
-                format!("the questions add up to {sum} points, but the total says {expected}.")
+                format!(
+                    "the questions add up to {sum} points, but the total says {expected}: correct either."
+                )
             }
         }
     }
