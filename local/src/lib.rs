@@ -12,4 +12,5 @@ pub mod process;
 pub mod provider;
 pub mod smoke;
 pub mod stripe;
+pub mod stripe_smoke;
 pub mod supervisor;

@@ -4,19 +4,21 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use local::demo::Demo;
-use local::mail;
 use local::supervisor::{self, DEMO_TEACHER, Options, Running, SessionKey};
+use local::{mail, stripe_smoke};
 use shared::clock::Clock;
 use shared::domain::ids::AccountId;
 use shared::http::ACCESS_SECONDS;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-const USAGE: &str = "usage: local demo|dev|token|smoke
+const USAGE: &str = "usage: local demo|dev|token|smoke|stripe-smoke
   demo   grade the sample copies, print marks and costs
   dev    run the whole system until Ctrl-C
   token  print a session token of the demo teacher, or of the account named, good for fifteen minutes; or,
          after the account, `expired`: one that was good until a minute ago
-  smoke  grade one tiny copy at the real provider: CORRIGEUSE_LIVE=1 ANTHROPIC_API_KEY=…";
+  smoke  grade one tiny copy at the real provider: CORRIGEUSE_LIVE=1 ANTHROPIC_API_KEY=…
+  stripe-smoke
+         live a subscriber's months in a Stripe sandbox: CORRIGEUSE_LIVE=1 STRIPE_API_KEY=sk_test_…";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
             "smoke" => runtime
                 .block_on(local::smoke::live())
                 .map(|smoke| println!("{smoke}")),
+            "stripe-smoke" => runtime.block_on(stripe_smoke()),
             _ => Err(anyhow::anyhow!(USAGE)),
         });
     match done {
@@ -151,6 +154,12 @@ fn announce(running: &Running) -> anyhow::Result<()> {
     println!("  curl -H \"authorization: Bearer $token\" {api}/api/usage\n");
     println!("Ctrl-C stops everything; what it holds is kept.");
     Ok(())
+}
+
+async fn stripe_smoke() -> anyhow::Result<()> {
+    let settings = stripe_smoke::Settings::read(|name| std::env::var(name).ok())?;
+    let mut stop = Stop::listen()?;
+    stripe_smoke::run(settings, &mut |line| println!("{line}"), stop.told()).await
 }
 
 fn token(account: &str, age: Option<&str>) -> anyhow::Result<()> {

@@ -1,10 +1,13 @@
-//! Products and prices, given at the start.
+//! Products and prices: given at the start, or made by calls. No event tells of them.
+
+use serde::{Deserialize, Serialize};
 
 use super::calendar::Interval;
 use super::refusal::Refusal;
+use super::world::World;
 
 /// What is sold.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Catalogue {
     /// The products.
     pub products: Vec<Product>,
@@ -13,7 +16,7 @@ pub struct Catalogue {
 }
 
 /// A product.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Product {
     /// `prod_…`.
     pub id: String,
@@ -21,10 +24,12 @@ pub struct Product {
     pub name: String,
     /// When it was made, in Unix seconds.
     pub created: i64,
+    /// By a call.
+    pub made: bool,
 }
 
 /// A recurring price in euros.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Price {
     /// `price_…`.
     pub id: String,
@@ -40,6 +45,8 @@ pub struct Price {
     pub active: bool,
     /// When it was made, in Unix seconds.
     pub created: i64,
+    /// By a call.
+    pub made: bool,
 }
 
 impl Catalogue {
@@ -55,6 +62,7 @@ impl Catalogue {
             id: product.to_owned(),
             name: name.to_owned(),
             created: MADE,
+            made: false,
         });
         self.prices
             .extend(prices.into_iter().map(|(id, cents, interval)| Price {
@@ -65,6 +73,7 @@ impl Catalogue {
                 lookup_key: id.strip_prefix("price_").map(str::to_owned),
                 active: true,
                 created: MADE,
+                made: false,
             }));
         self
     }
@@ -86,6 +95,15 @@ impl Catalogue {
             ];
             catalogue.with(&format!("prod_{key}"), &format!("La Corrigeuse {name}"), prices)
         })
+    }
+
+    /// What calls have made: the rest is given at every start.
+    #[must_use]
+    pub(super) fn made(&self) -> Self {
+        Self {
+            products: self.products.iter().filter(|it| it.made).cloned().collect(),
+            prices: self.prices.iter().filter(|it| it.made).cloned().collect(),
+        }
     }
 
     /// The price with this id.
@@ -123,6 +141,83 @@ impl Catalogue {
     /// The cents of a price already in use.
     pub(super) fn cents(&self, id: &str) -> i64 {
         self.price(id).map_or(0, |price| price.cents)
+    }
+}
+
+/// What a price is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewPrice {
+    /// The product's id.
+    pub product: String,
+    /// Cents of a euro for each interval.
+    pub cents: i64,
+    /// How often.
+    pub interval: Interval,
+    /// The key by which it can be listed.
+    pub lookup_key: Option<String>,
+    /// Whether it takes that key from a price that has it.
+    pub transfer_lookup_key: bool,
+}
+
+impl World {
+    /// Makes a product, under an id of our choice or of Stripe's.
+    ///
+    /// # Errors
+    /// There is one of that id.
+    pub fn create_product(&mut self, id: Option<String>, name: String) -> Result<Product, Refusal> {
+        if id
+            .as_ref()
+            .is_some_and(|id| self.account.catalogue.product(id).is_some())
+        {
+            return Err(Refusal::coded(
+                "resource_already_exists",
+                "Product already exists.",
+            ));
+        }
+        let product = Product {
+            id: id.unwrap_or_else(|| self.mint("prod_")),
+            name,
+            created: self.now,
+            made: true,
+        };
+        self.account.catalogue.products.push(product.clone());
+        Ok(product)
+    }
+
+    /// Makes a price.
+    ///
+    /// # Errors
+    /// There is no such product, or another price has the key and may keep it.
+    pub fn create_price(&mut self, new: NewPrice) -> Result<Price, Refusal> {
+        let catalogue = &mut self.account.catalogue;
+        if catalogue.product(&new.product).is_none() {
+            return Err(Refusal::missing_in("product", "product", &new.product));
+        }
+        let mut prices = catalogue.prices.iter_mut();
+        let holder = prices.find(|price| price.lookup_key.is_some() && price.lookup_key == new.lookup_key);
+        match holder {
+            Some(holder) if new.transfer_lookup_key => holder.lookup_key = None,
+            Some(holder) => {
+                let message = format!("A price (`{}`) already uses that lookup key.", holder.id);
+                return Err(Refusal {
+                    param: Some("lookup_key".to_owned()),
+                    ..Refusal::invalid(message)
+                });
+            }
+            None => {}
+        }
+        let price = Price {
+            id: self.mint("price_"),
+            product: new.product,
+            cents: new.cents,
+            interval: new.interval,
+            lookup_key: new.lookup_key,
+            active: true,
+            created: self.now,
+            made: true,
+        };
+        self.account.catalogue.prices.push(price.clone());
+        Ok(price)
     }
 }
 

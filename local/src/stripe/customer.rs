@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::method::test_card;
 use super::refusal::Refusal;
 use super::subscription::Ending;
 use super::world::{Metadata, World, check_metadata, merge_metadata};
@@ -23,12 +24,25 @@ pub struct Customer {
     pub balance_cents: i64,
     /// Whether the latest invoice failed.
     pub delinquent: bool,
-    /// The card's id, once there is one.
+    /// The card that it pays with, once there is one.
     pub payment_method: Option<String>,
     /// How that card behaves.
     pub card: Card,
     /// The number of the next invoice.
     pub next_invoice: u32,
+    /// The test clock that it lives on.
+    pub test_clock: Option<String>,
+}
+
+/// What a customer may have from its first moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Birth {
+    /// A test card.
+    pub payment_method: Option<String>,
+    /// The card that it pays with: the same.
+    pub default_payment_method: Option<String>,
+    /// A test clock to live on.
+    pub test_clock: Option<String>,
 }
 
 /// What can be said of a customer.
@@ -101,8 +115,32 @@ impl World {
     /// # Errors
     /// The e-mail address or the metadata is not what Stripe takes.
     pub fn create_customer(&mut self, details: Details) -> Result<Arc<Customer>, Refusal> {
+        self.bear_customer(details, Birth::default())
+    }
+
+    /// Makes a customer with a card, or on a test clock.
+    ///
+    /// # Errors
+    /// As [`Self::create_customer`]; there is no such clock or card, or (402) the card is declined.
+    pub fn bear_customer(&mut self, details: Details, birth: Birth) -> Result<Arc<Customer>, Refusal> {
         check_details(&details)?;
+        if let Some(clock) = &birth.test_clock {
+            self.test_clock(clock)
+                .map_err(|_| Refusal::missing_in("test_clock", "test_clock", clock))?;
+        }
+        let card = match &birth.payment_method {
+            Some(method) => Some(test_card(method)?),
+            None => None,
+        };
+        if let Some(default) = &birth.default_payment_method
+            && birth.payment_method.as_ref() != Some(default)
+        {
+            let param = "invoice_settings[default_payment_method]";
+            return Err(Refusal::missing_in(param, "PaymentMethod", default));
+        }
         let id = self.mint("cus_");
+        let method = card.map(|card| self.keep_method(&id, card));
+        let default = method.as_ref().filter(|_| birth.default_payment_method.is_some());
         let customer = self.customers.insert(Customer {
             id,
             created: self.now,
@@ -110,11 +148,15 @@ impl World {
             deleted: false,
             balance_cents: 0,
             delinquent: false,
-            payment_method: None,
-            card: Card::Ok,
+            payment_method: default.map(|method| method.id.clone()),
+            card: default.map_or(Card::Ok, |method| method.card),
             next_invoice: 1,
+            test_clock: birth.test_clock,
         });
         self.emit("customer.created", Arc::clone(&customer));
+        if let Some(method) = method {
+            self.emit("payment_method.attached", method);
+        }
         Ok(customer)
     }
 
@@ -184,8 +226,9 @@ impl World {
     pub fn set_card(&mut self, customer: &str, card: Card) -> Result<(), Refusal> {
         let method = match &self.customer(customer)?.payment_method {
             Some(method) => method.clone(),
-            None => self.mint("pm_"),
+            None => self.keep_method(customer, card).id.clone(),
         };
+        self.methods.change(&method, |method| method.card = card);
         self.customers.change(customer, |customer| {
             customer.payment_method = Some(method);
             customer.card = card;

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::checkout::Session;
+use super::clock::TestClock;
 use super::customer::Customer;
 use super::invoice::Invoice;
 use super::kept;
+use super::method::Method;
 use super::payment::{Charge, Intent};
 use super::refund::{Dispute, Refund};
 use super::schedule::Schedule;
@@ -28,6 +30,8 @@ pub enum Snapshot {
     Charge(Arc<Charge>),
     Refund(Arc<Refund>),
     Dispute(Arc<Dispute>),
+    Method(Arc<Method>),
+    TestClock(Arc<TestClock>),
 }
 
 /// The request that caused an event.
@@ -88,7 +92,8 @@ impl Snapshot {
             Self::Invoice(invoice) => Some(&invoice.customer),
             Self::Intent(intent) => Some(&intent.customer),
             Self::Charge(charge) => Some(&charge.customer),
-            Self::Refund(_) | Self::Dispute(_) => None,
+            Self::Method(method) => Some(&method.customer),
+            Self::Refund(_) | Self::Dispute(_) | Self::TestClock(_) => None,
         }
     }
 }
@@ -119,5 +124,7 @@ snapshots!(
     Intent,
     Charge,
     Refund,
-    Dispute
+    Dispute,
+    Method,
+    TestClock
 );

@@ -66,6 +66,8 @@ pub struct Invoice {
     pub voided_at: Option<i64>,
     /// When it was given up, in Unix seconds.
     pub uncollectible_at: Option<i64>,
+    /// The test clock that its customer lives on.
+    pub test_clock: Option<String>,
 }
 
 /// One line of an invoice.
@@ -184,6 +186,7 @@ impl World {
             paid_at: None,
             voided_at: None,
             uncollectible_at: None,
+            test_clock: subscription.test_clock.clone(),
         };
         invoice.amount_due = (invoice.total() + balance).max(0);
         invoice

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::catalogue::Catalogue;
 use super::world::{Account, Word, World};
 
 /// The file, and what it says already.
@@ -21,16 +22,20 @@ pub(super) struct Kept {
     now: i64,
     /// How far its world was ahead of the machine's clock.
     pub(super) ahead_seconds: i64,
+    made: Catalogue,
     world: World,
 }
 
 impl Kept {
     /// The world as it was left, with the settings of this start. What became due meanwhile is done when its clock is
-    /// next moved.
-    pub(super) fn world(self, account: Account) -> World {
+    /// next moved; a test clock does not outlive its Stripe.
+    pub(super) fn world(self, mut account: Account) -> World {
+        account.catalogue.products.extend(self.made.products);
+        account.catalogue.prices.extend(self.made.prices);
         let mut world = self.world;
         world.account = account;
         world.now = self.now;
+        world.delete_test_clocks();
         world
     }
 }
@@ -40,6 +45,7 @@ impl Kept {
 struct Left<'a> {
     now: i64,
     ahead_seconds: i64,
+    made: Catalogue,
     world: &'a World,
 }
 
@@ -66,13 +72,15 @@ impl Keeper {
 
     /// Writes the file, if anything has happened since it was last written; whole, or not at all.
     pub(super) fn keep(&mut self, world: &World, ahead_seconds: i64) -> io::Result<()> {
-        let state = serde_json::to_string(&(ahead_seconds, world))?;
+        let made = world.account.catalogue.made();
+        let state = serde_json::to_string(&(ahead_seconds, &made, world))?;
         if state == self.written {
             return Ok(());
         }
         let left = Left {
             now: world.now(),
             ahead_seconds,
+            made,
             world,
         };
         let beside = self.path.with_extension("new");

@@ -32,6 +32,8 @@
 //! | `GET /_control/events`, `GET /_control/deliveries` | what happened, and what was delivered |
 //! | `GET`, `POST`, `DELETE /_control/faults` | `[{"kind": "reply_lost", "path": "/v1/subscriptions", "times": 2}]` |
 //!
+//! A test clock of the API moves the same time, for all of this Stripe ([`clock`]).
+//!
 //! It is written from Stripe's documentation for API version `2026-09-30.endive`. What it does not do, it refuses:
 //! trials, taxes, vouchers, several items or currencies.
 
@@ -39,6 +41,7 @@ pub mod calendar;
 pub mod catalogue;
 pub mod change;
 pub mod checkout;
+pub mod clock;
 pub mod courier;
 pub mod customer;
 mod cycle;
@@ -47,6 +50,7 @@ mod http;
 pub mod invoice;
 pub mod json;
 mod kept;
+pub mod method;
 pub mod payment;
 mod phase;
 pub mod portal;

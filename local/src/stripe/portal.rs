@@ -39,13 +39,17 @@ impl World {
     /// Opens the portal for a customer.
     ///
     /// # Errors
-    /// There is no such customer.
+    /// There is no such customer, or nobody has saved the portal's settings.
     pub fn create_portal(
         &mut self,
         customer: &str,
         return_url: Option<String>,
     ) -> Result<Arc<PortalSession>, Refusal> {
         self.named_customer(customer)?;
+        if !self.account.portal_saved {
+            let message = "No configuration provided and your test mode default configuration has not been created. Provide a configuration or create your default by saving your customer portal settings in test mode.";
+            return Err(Refusal::invalid(message));
+        }
         let id = self.mint("bps_");
         Ok(self.portals.insert(PortalSession {
             id,

@@ -33,6 +33,8 @@ pub struct Schedule {
     pub metadata: Metadata,
     /// When it ended, in Unix seconds.
     pub closed_at: Option<i64>,
+    /// The test clock that its customer lives on.
+    pub test_clock: Option<String>,
 }
 
 /// A phase.
@@ -169,6 +171,7 @@ impl World {
             end_behavior,
             metadata: Metadata::new(),
             closed_at: None,
+            test_clock: subscription.test_clock.clone(),
         });
         self.emit("subscription_schedule.created", Arc::clone(&schedule));
         self.change_subscription(from_subscription, |subscription| subscription.schedule = Some(id));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::calendar::next_after;
+use super::customer::{Answer, By};
 use super::invoice::{Line, Reason};
 use super::refusal::Refusal;
 use super::world::{Metadata, World, check_metadata};
@@ -49,6 +50,8 @@ pub struct Subscription {
     pub pending_update: Option<PendingUpdate>,
     /// Credits and debits for the next invoice.
     pub pending_lines: Vec<Line>,
+    /// The test clock that its customer lives on.
+    pub test_clock: Option<String>,
 }
 
 /// From a second on, up to another.
@@ -106,6 +109,18 @@ pub struct NewSubscription {
     pub metadata: Metadata,
 }
 
+/// What happens if the first payment of a subscription that a call of ours makes cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum FirstPayment {
+    /// It is made anyway, and waits: `incomplete`.
+    #[default]
+    AllowIncomplete,
+    /// Nothing is tried yet: `incomplete`.
+    DefaultIncomplete,
+    /// 402, and nothing is made.
+    ErrorIfIncomplete,
+}
+
 /// How a subscription is ended at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cancel {
@@ -156,7 +171,7 @@ impl World {
 
     /// Makes a subscription, `incomplete` until its first invoice is paid. Returns its id.
     pub(super) fn begin_subscription(&mut self, new: NewSubscription) -> Result<String, Refusal> {
-        self.named_customer(&new.customer)?;
+        let test_clock = self.named_customer(&new.customer)?.test_clock.clone();
         check_metadata(&new.metadata)?;
         let price = self.account.catalogue.choosable(&new.price, "items[0][price]")?;
         let period = Period {
@@ -182,6 +197,7 @@ impl World {
             metadata: new.metadata,
             pending_update: None,
             pending_lines: Vec::new(),
+            test_clock,
         });
         let lines = vec![self.period_line(&id, period)?];
         let invoice = self.open_invoice(&id, Reason::Create, lines)?;
@@ -192,6 +208,37 @@ impl World {
         self.emit("customer.subscription.created", made);
         self.finalize(&invoice)?;
         Ok(id)
+    }
+
+    /// Makes a subscription and charges the customer's card, as `POST /v1/subscriptions` does.
+    ///
+    /// # Errors
+    /// There is no such customer or price, the customer has no card to pay with, or (402) the payment fails under
+    /// `error_if_incomplete`.
+    pub fn create_subscription(
+        &mut self,
+        new: NewSubscription,
+        payment: FirstPayment,
+        by: By,
+    ) -> Result<Arc<Subscription>, Refusal> {
+        let customer = self.named_customer(&new.customer)?;
+        if customer.payment_method.is_none() && payment != FirstPayment::DefaultIncomplete {
+            let message = "This customer has no attached payment source or default payment method. Please consider adding a default payment method.";
+            return Err(Refusal::coded("resource_missing", message));
+        }
+        if payment == FirstPayment::ErrorIfIncomplete {
+            match customer.card.answer(by) {
+                Answer::Yes => {}
+                Answer::No => return Err(Refusal::declined("generic_decline", None)),
+                Answer::Ask => return Err(Refusal::declined("authentication_required", None)),
+            }
+        }
+        let id = self.begin_subscription(new)?;
+        if payment != FirstPayment::DefaultIncomplete {
+            let invoice = self.subscription(&id)?.latest_invoice.clone();
+            self.attempt(&invoice.unwrap_or_default(), by)?;
+        }
+        self.subscription(&id).cloned()
     }
 
     /// Ends a subscription at once.

@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::catalogue::Catalogue;
 use super::checkout::Session;
+use super::clock::TestClock;
 use super::customer::Customer;
 use super::event::{Delivery, Event, RequestMark, Snapshot};
 use super::invoice::Invoice;
+use super::method::Method;
 use super::payment::{Charge, Intent};
 use super::portal::PortalSession;
 use super::refund::{Dispute, Refund};
@@ -41,6 +43,8 @@ pub struct Account {
     pub catalogue: Catalogue,
     /// What happens after a declined renewal.
     pub dunning: Dunning,
+    /// Whether somebody has saved the portal's settings: until then Stripe opens none.
+    pub portal_saved: bool,
 }
 
 /// How often a declined invoice is tried again, and what then.
@@ -83,7 +87,9 @@ pub struct World {
     #[serde(skip)]
     pub(super) now: i64,
     pub(super) seed: Seed,
+    pub(super) clocks: Table<TestClock>,
     pub(super) customers: Table<Customer>,
+    pub(super) methods: Table<Method>,
     pub(super) sessions: Table<Session>,
     pub(super) portals: Table<PortalSession>,
     pub(super) subscriptions: Table<Subscription>,
@@ -108,10 +114,13 @@ impl World {
                 base_url: "http://stripe.local".to_owned(),
                 catalogue,
                 dunning: Dunning::default(),
+                portal_saved: true,
             },
             now,
             seed: Seed::new(seed),
+            clocks: Table::default(),
             customers: Table::default(),
+            methods: Table::default(),
             sessions: Table::default(),
             portals: Table::default(),
             subscriptions: Table::default(),
@@ -136,6 +145,12 @@ impl World {
     #[must_use]
     pub const fn customers(&self) -> &Table<Customer> {
         &self.customers
+    }
+
+    /// Every card that a customer has.
+    #[must_use]
+    pub const fn methods(&self) -> &Table<Method> {
+        &self.methods
     }
 
     /// Every Checkout session.

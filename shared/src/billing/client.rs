@@ -19,6 +19,12 @@ const REPLY_BYTES_MAX: usize = 8 * 1024 * 1024;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const STRIPE_VERSION: HeaderName = HeaderName::from_static("stripe-version");
 
+/// The version of Stripe's API that every call names.
+#[must_use]
+pub fn api_version() -> &'static str {
+    VERSION.as_str()
+}
+
 /// How long a call is waited for, and how often it is made. A route's answer waits for it, so the whole stays
 /// under twenty seconds.
 #[derive(Debug, Clone)]
@@ -88,6 +94,12 @@ impl Connection {
             base: base.to_owned(),
             patience,
         })
+    }
+
+    /// Where Stripe is, without a slash at the end.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
     }
 
     /// Stripe as the owner of `key` sees it.
@@ -174,7 +186,7 @@ impl Stripe {
     fn headers(&self, request: &RequestBuilder, key: Option<&str>) -> Result<HeaderMap, Refusal> {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, self.authorization.clone());
-        headers.insert(STRIPE_VERSION, HeaderValue::from_static(VERSION.as_str()));
+        headers.insert(STRIPE_VERSION, HeaderValue::from_static(api_version()));
         if matches!(request.method, StripeMethod::Post) {
             headers.insert(
                 CONTENT_TYPE,

@@ -15,7 +15,7 @@ mod truth;
 pub mod wire;
 
 pub use change::Order;
-pub use client::{BadSettings, Connection, Patience, Stripe};
+pub use client::{BadSettings, Connection, Patience, Stripe, api_version};
 pub use event::{Told, told};
 pub use prices::{Mismatch, mismatches};
 pub use read::Listed;

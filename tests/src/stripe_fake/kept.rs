@@ -6,6 +6,8 @@ use axum::routing::post;
 use axum::{Json, Router};
 use local::emulator::project_root;
 use local::stripe::Endpoint;
+use local::stripe::calendar::Interval;
+use local::stripe::catalogue::NewPrice;
 use local::stripe::event::Delivery;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -90,6 +92,35 @@ async fn what_was_bought_is_known_after_a_restart_and_goes_on() {
         let renewed = world.subscription(&subscription).unwrap();
         assert!(renewed.period.start > before.subscription(&subscription).unwrap().period.start);
         assert_eq!(world.customers().iter().count(), 1);
+    });
+}
+
+#[tokio::test]
+async fn what_calls_have_made_to_sell_is_kept_and_a_test_clock_is_not() {
+    let kept = Kept::new("sold");
+    let file = kept.file();
+    let stripe = started(&file, None).await.unwrap();
+    let (price, prices) = stripe.with(|world| {
+        world
+            .create_product(Some("of_ours".to_owned()), "Essai".to_owned())
+            .unwrap();
+        let new = NewPrice {
+            product: "of_ours".to_owned(),
+            cents: 1_200,
+            interval: Interval::Month,
+            lookup_key: Some("k".to_owned()),
+            transfer_lookup_key: false,
+        };
+        world.create_test_clock(START, None).unwrap();
+        let made = world.create_price(new).unwrap();
+        (made, world.account.catalogue.prices.len())
+    });
+    drop(stripe);
+    let stripe = started(&file, None).await.unwrap();
+    stripe.with(|world| {
+        assert_eq!(world.account.catalogue.price(&price.id), Some(&price));
+        assert_eq!(world.account.catalogue.prices.len(), prices, "nothing twice");
+        assert!(!world.is_frozen());
     });
 }
 

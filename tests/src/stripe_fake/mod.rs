@@ -7,6 +7,7 @@ use shared::clock::Clock;
 use stripe::{Client, ClientBuilder};
 
 mod calls;
+mod clocks;
 mod kept;
 mod pages;
 mod webhooks;

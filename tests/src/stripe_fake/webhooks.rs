@@ -14,7 +14,7 @@ use stripe_webhook::{EventObject, Webhook};
 use super::*;
 
 /// What our side is to understand, at least.
-const PROMISED: [&str; 23] = [
+const PROMISED: [&str; 28] = [
     "charge.dispute.closed",
     "charge.dispute.created",
     "charge.refunded",
@@ -35,9 +35,14 @@ const PROMISED: [&str; 23] = [
     "invoice.payment_failed",
     "invoice.payment_succeeded",
     "invoice.voided",
+    "payment_method.attached",
     "subscription_schedule.created",
     "subscription_schedule.released",
     "subscription_schedule.updated",
+    "test_helpers.test_clock.advancing",
+    "test_helpers.test_clock.created",
+    "test_helpers.test_clock.deleted",
+    "test_helpers.test_clock.ready",
 ];
 
 fn upgrade(world: &mut World, subscription: &str) {
@@ -103,7 +108,12 @@ fn live(fake: &Fake) {
                 },
             )
             .unwrap();
+        world.attach_method("pm_card_visa", customer).unwrap();
         world.delete_customer(customer).unwrap();
+        let clock = world.create_test_clock(world.now(), None).unwrap().id.clone();
+        let later = world.now() + DAY;
+        world.advance_test_clock(&clock, later).unwrap();
+        world.delete_test_clock(&clock).unwrap();
     });
 }
 

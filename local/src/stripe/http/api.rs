@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::expand::expand;
 use super::form::Params;
-use super::{billing, customers, money};
+use super::{billing, catalogue, clocks, customers, money};
 use crate::stripe::json;
 use crate::stripe::refusal::Refusal;
 use crate::stripe::table::{Named, Table};
@@ -37,15 +37,25 @@ fn route(world: &mut World, call: &Call, params: Params) -> Result<Value, Refusa
         ("GET", ["customers", id]) => customers::retrieve(world, id, params),
         ("POST", ["customers", id]) => customers::update(world, id, params),
         ("DELETE", ["customers", id]) => customers::delete(world, id, params),
-        ("GET", ["products"]) => customers::products(world, params),
-        ("GET", ["products", id]) => customers::product(world, id, params),
-        ("GET", ["prices"]) => customers::prices(world, params),
-        ("GET", ["prices", id]) => customers::price(world, id, params),
+        ("POST", ["payment_methods", id, "attach"]) => customers::attach(world, id, params),
+        ("GET", ["payment_methods", id]) => money::by_id(world, "payment_method", id, params),
+        ("POST", ["products"]) => catalogue::create_product(world, params),
+        ("GET", ["products"]) => catalogue::products(world, params),
+        ("GET", ["products", id]) => catalogue::product(world, id, params),
+        ("POST", ["prices"]) => catalogue::create_price(world, params),
+        ("GET", ["prices"]) => catalogue::prices(world, params),
+        ("GET", ["prices", id]) => catalogue::price(world, id, params),
         ("POST", ["checkout", "sessions"]) => customers::create_session(world, params),
         ("GET", ["checkout", "sessions", id]) => customers::session(world, id, params),
         ("POST", ["checkout", "sessions", id, "expire"]) => customers::expire(world, id, params),
         ("POST", ["billing_portal", "sessions"]) => customers::create_portal(world, params),
+        ("GET", ["billing_portal", "configurations"]) => customers::portal_configurations(world, params),
+        ("POST", ["test_helpers", "test_clocks"]) => clocks::create(world, params),
+        ("GET", ["test_helpers", "test_clocks", id]) => clocks::retrieve(world, id, params),
+        ("DELETE", ["test_helpers", "test_clocks", id]) => clocks::delete(world, id, params),
+        ("POST", ["test_helpers", "test_clocks", id, "advance"]) => clocks::advance(world, id, params),
 
+        ("POST", ["subscriptions"]) => billing::create(world, params),
         ("GET", ["subscriptions"]) => billing::subscriptions(world, params),
         ("GET", ["subscriptions", id]) => billing::subscription(world, id, params),
         ("POST", ["subscriptions", id]) => billing::update(world, id, params),

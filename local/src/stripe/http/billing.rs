@@ -12,7 +12,7 @@ use crate::stripe::json;
 use crate::stripe::payment::Attempt;
 use crate::stripe::refusal::Refusal;
 use crate::stripe::schedule::{EndBehavior, NewPhase};
-use crate::stripe::subscription::{Cancel, Status};
+use crate::stripe::subscription::{Cancel, FirstPayment, NewSubscription, Status};
 use crate::stripe::world::World;
 
 const PRORATIONS: [(&str, Proration); 3] = [
@@ -24,6 +24,11 @@ const PAYMENTS: [(&str, PaymentBehavior); 3] = [
     ("allow_incomplete", PaymentBehavior::AllowIncomplete),
     ("pending_if_incomplete", PaymentBehavior::PendingIfIncomplete),
     ("error_if_incomplete", PaymentBehavior::ErrorIfIncomplete),
+];
+const FIRST_PAYMENTS: [(&str, FirstPayment); 3] = [
+    ("allow_incomplete", FirstPayment::AllowIncomplete),
+    ("default_incomplete", FirstPayment::DefaultIncomplete),
+    ("error_if_incomplete", FirstPayment::ErrorIfIncomplete),
 ];
 /// A word of the filter `status`, and whether it lets a status through.
 type Filter = (&'static str, fn(Status) -> bool);
@@ -42,9 +47,38 @@ const STATUSES: [Filter; 10] = [
     ("incomplete_expired", |status| status == Status::IncompleteExpired),
 ];
 
+pub(super) fn create(world: &mut World, mut params: Params) -> Result<Value, Refusal> {
+    let customer = params.needed("customer")?;
+    let mut items = params.list("items");
+    let [item] = items.as_mut_slice() else {
+        return Err(Refusal::absent("items"));
+    };
+    let price = item.needed("price")?;
+    item.only("quantity", "1")?;
+    std::mem::take(item).done()?;
+    let payment = params
+        .one_of("payment_behavior", &FIRST_PAYMENTS)?
+        .unwrap_or_default();
+    // Unlike for an invoice, the customer is taken to look on unless our side says otherwise.
+    let by = match params.boolean("off_session")? {
+        Some(true) => By::Machine,
+        _ => By::Customer,
+    };
+    let new = NewSubscription {
+        customer,
+        price,
+        metadata: params.metadata("metadata").unwrap_or_default(),
+    };
+    params.only("collection_method", "charge_automatically")?;
+    params.done()?;
+    let subscription = world.create_subscription(new, payment, by)?;
+    Ok(json::subscription(&world.account, &subscription))
+}
+
 pub(super) fn subscriptions(world: &World, mut params: Params) -> Result<Value, Refusal> {
     let page = Page::read(&mut params)?;
     let (customer, price) = (params.text("customer")?, params.text("price")?);
+    let clock = params.text("test_clock")?;
     let status = params.one_of("status", &STATUSES)?;
     params.done()?;
     if let Some(customer) = &customer {
@@ -56,6 +90,11 @@ pub(super) fn subscriptions(world: &World, mut params: Params) -> Result<Value, 
         |it| {
             customer.as_ref().is_none_or(|customer| *customer == it.customer)
                 && price.as_ref().is_none_or(|price| *price == it.price)
+                // Those on a clock show only to who asks for them.
+                && match &clock {
+                    Some(_) => clock == it.test_clock,
+                    None => customer.is_some() || it.test_clock.is_none(),
+                }
                 // Without a word, only the canceled ones are left out.
                 && status.map_or(it.status != Status::Canceled, |wanted| wanted(it.status))
         },

@@ -1,11 +1,11 @@
-//! Customers, what is sold, Checkout and the portal.
+//! Customers and their cards, Checkout and the portal.
 
 use serde_json::{Value, json as object};
 
 use super::api::Page;
 use super::form::Params;
 use crate::stripe::checkout::NewSession;
-use crate::stripe::customer::Details;
+use crate::stripe::customer::{Birth, Details};
 use crate::stripe::json;
 use crate::stripe::portal::CONFIGURATION;
 use crate::stripe::refusal::Refusal;
@@ -13,8 +13,13 @@ use crate::stripe::world::World;
 
 pub(super) fn create(world: &mut World, mut params: Params) -> Result<Value, Refusal> {
     let details = details(&mut params)?;
+    let birth = Birth {
+        payment_method: params.text("payment_method")?,
+        default_payment_method: default_method(&mut params)?,
+        test_clock: params.text("test_clock")?,
+    };
     params.done()?;
-    let customer = world.create_customer(details)?;
+    let customer = world.bear_customer(details, birth)?;
     Ok(json::customer(&world.account, &customer))
 }
 
@@ -26,9 +31,15 @@ pub(super) fn retrieve(world: &World, id: &str, params: Params) -> Result<Value,
 }
 
 pub(super) fn update(world: &mut World, id: &str, mut params: Params) -> Result<Value, Refusal> {
-    let details = details(&mut params)?;
+    let (details, method) = (details(&mut params)?, default_method(&mut params)?);
     params.done()?;
-    let customer = world.update_customer(id, &details)?;
+    if let Some(method) = &method {
+        world.method_of_customer(id, method)?;
+    }
+    let mut customer = world.update_customer(id, &details)?;
+    if let Some(method) = &method {
+        customer = world.choose_method(id, method)?;
+    }
     Ok(json::customer(&world.account, &customer))
 }
 
@@ -36,6 +47,21 @@ pub(super) fn delete(world: &mut World, id: &str, params: Params) -> Result<Valu
     params.done()?;
     world.delete_customer(id)?;
     Ok(object!({ "id": id, "object": "customer", "deleted": true }))
+}
+
+/// The card to pay with.
+fn default_method(params: &mut Params) -> Result<Option<String>, Refusal> {
+    let mut settings = params.inner("invoice_settings");
+    let method = settings.text("default_payment_method")?;
+    settings.done()?;
+    Ok(method)
+}
+
+pub(super) fn attach(world: &mut World, id: &str, mut params: Params) -> Result<Value, Refusal> {
+    let customer = params.needed("customer")?;
+    params.done()?;
+    let method = world.attach_method(id, &customer)?;
+    Ok(json::method(&world.account, &method))
 }
 
 fn details(params: &mut Params) -> Result<Details, Refusal> {
@@ -46,54 +72,6 @@ fn details(params: &mut Params) -> Result<Details, Refusal> {
         preferred_locales: params.texts("preferred_locales"),
         metadata: params.metadata("metadata").unwrap_or_default(),
     })
-}
-
-pub(super) fn products(world: &World, mut params: Params) -> Result<Value, Refusal> {
-    let page = Page::read(&mut params)?;
-    let active = params.boolean("active")?;
-    params.done()?;
-    let rows = world.account.catalogue.products.iter();
-    let rows = rows.filter(|_| active != Some(false)).collect();
-    page.cut(
-        "/v1/products",
-        rows,
-        |it| &it.id,
-        |it| json::product(&world.account, it),
-    )
-}
-
-pub(super) fn product(world: &World, id: &str, params: Params) -> Result<Value, Refusal> {
-    params.done()?;
-    let product = world.account.catalogue.product(id);
-    let product = product.ok_or_else(|| Refusal::missing("product", id))?;
-    Ok(json::product(&world.account, product))
-}
-
-pub(super) fn prices(world: &World, mut params: Params) -> Result<Value, Refusal> {
-    let page = Page::read(&mut params)?;
-    let active = params.boolean("active")?;
-    let (product, keys) = (params.text("product")?, params.texts("lookup_keys"));
-    params.only("type", "recurring")?;
-    params.only("currency", "eur")?;
-    params.done()?;
-    let rows = world.account.catalogue.prices.iter().filter(|price| {
-        active.is_none_or(|active| active == price.active)
-            && product.as_ref().is_none_or(|product| *product == price.product)
-            && (keys.is_empty() || price.lookup_key.as_ref().is_some_and(|key| keys.contains(key)))
-    });
-    page.cut(
-        "/v1/prices",
-        rows.collect(),
-        |it| &it.id,
-        |it| json::price(&world.account, it),
-    )
-}
-
-pub(super) fn price(world: &World, id: &str, params: Params) -> Result<Value, Refusal> {
-    params.done()?;
-    let price = world.account.catalogue.price(id);
-    let price = price.ok_or_else(|| Refusal::missing("price", id))?;
-    Ok(json::price(&world.account, price))
 }
 
 pub(super) fn create_session(world: &mut World, mut params: Params) -> Result<Value, Refusal> {
@@ -175,4 +153,19 @@ pub(super) fn create_portal(world: &mut World, mut params: Params) -> Result<Val
     params.done()?;
     let portal = world.create_portal(&customer, return_url)?;
     Ok(json::portal(&world.account, &portal))
+}
+
+pub(super) fn portal_configurations(world: &World, mut params: Params) -> Result<Value, Refusal> {
+    let page = Page::read(&mut params)?;
+    let (active, default) = (params.boolean("active")?, params.boolean("is_default")?);
+    params.done()?;
+    // The only one is active, and the default.
+    let asked = world.account.portal_saved && active != Some(false) && default != Some(false);
+    let rows = if asked { vec![&CONFIGURATION] } else { Vec::new() };
+    page.cut(
+        "/v1/billing_portal/configurations",
+        rows,
+        |id| id,
+        |_| json::portal_configuration(&world.account),
+    )
 }

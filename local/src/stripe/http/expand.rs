@@ -72,6 +72,7 @@ pub(super) fn by_id(world: &World, id: &str) -> Option<Value> {
         "in" => json::invoice(account, world.invoices().get(id)?),
         "pi" => json::intent(account, world.intents().get(id)?),
         "ch" => json::charge(account, world.charges().get(id)?),
+        "pm" => json::method(account, world.methods().get(id)?),
         "re" => json::refund(world.refunds().get(id)?),
         "du" => json::dispute(account, world.disputes().get(id)?),
         _ if id.starts_with("prod_") => json::product(account, account.catalogue.product(id)?),

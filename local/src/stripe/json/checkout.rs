@@ -38,7 +38,7 @@ pub fn customer(account: &Account, customer: &Customer) -> Value {
         "preferred_locales": details.preferred_locales,
         "shipping": null,
         "tax_exempt": "none",
-        "test_clock": null,
+        "test_clock": customer.test_clock,
     })
 }
 
@@ -107,6 +107,33 @@ pub fn session(account: &Account, session: &Session) -> Value {
         "total_details": { "amount_discount": 0, "amount_shipping": 0, "amount_tax": 0 },
         "ui_mode": "hosted_page",
         "url": page,
+    })
+}
+
+/// The portal's only configuration, once its settings are saved.
+#[must_use]
+pub fn portal_configuration(account: &Account) -> Value {
+    json!({
+        "id": CONFIGURATION,
+        "object": "billing_portal.configuration",
+        "active": true,
+        "application": null,
+        "business_profile": { "headline": null, "privacy_policy_url": null, "terms_of_service_url": null },
+        "created": 0,
+        "default_return_url": null,
+        "features": {
+            "customer_update": { "allowed_updates": [], "enabled": false },
+            "invoice_history": { "enabled": true },
+            "payment_method_update": { "enabled": true },
+            "subscription_cancel": { "enabled": true, "mode": "at_period_end", "proration_behavior": "none" },
+            "subscription_update": { "enabled": true, "proration_behavior": "always_invoice" },
+        },
+        "is_default": true,
+        "livemode": account.livemode,
+        "login_page": { "enabled": false, "url": null },
+        "metadata": {},
+        "name": null,
+        "updated": 0,
     })
 }
 

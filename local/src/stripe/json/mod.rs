@@ -10,12 +10,16 @@ use super::world::{API_VERSION, Account};
 mod billing;
 mod catalogue;
 mod checkout;
+mod clock;
+mod method;
 mod money;
 mod schedule;
 
 pub use billing::{invoice, invoice_payment, payments, subscription};
 pub use catalogue::{price, product};
-pub use checkout::{customer, portal, session};
+pub use checkout::{customer, portal, portal_configuration, session};
+pub use clock::test_clock;
+pub use method::method;
 pub use money::{charge, dispute, intent, refund};
 pub use schedule::schedule;
 
@@ -32,6 +36,8 @@ pub fn snapshot(account: &Account, object: &Snapshot) -> Value {
         Snapshot::Charge(it) => charge(account, it),
         Snapshot::Refund(it) => refund(it),
         Snapshot::Dispute(it) => dispute(account, it),
+        Snapshot::Method(it) => method(account, it),
+        Snapshot::TestClock(it) => test_clock(account, it),
     }
 }
 

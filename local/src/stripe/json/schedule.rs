@@ -46,7 +46,7 @@ pub fn schedule(account: &Account, schedule: &Schedule) -> Value {
         "released_subscription": released.then_some(&schedule.subscription),
         "status": schedule.status.name(),
         "subscription": (!released).then_some(&schedule.subscription),
-        "test_clock": null,
+        "test_clock": schedule.test_clock,
     })
 }
 
