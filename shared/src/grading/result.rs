@@ -283,7 +283,7 @@ mod tests {
     use super::*;
     use crate::grading::PageKind;
 
-    /// As results were first written: no `quote_found`, no `pdf`.
+    /// As results were first written: no `quote_found`, no `pdf`, no `hidden_text`.
     const OLD: &str = r#"{
         "copy": "019aa000-0000-7000-8000-000000000001", "run": "019aa000-0000-7000-8000-000000000002",
         "pupil": "Léa", "status": "proposal",
@@ -313,6 +313,10 @@ mod tests {
         assert_eq!(
             criterion.as_object_mut().unwrap().remove("quote_found"),
             Some(json!(null))
+        );
+        assert_eq!(
+            written.as_object_mut().unwrap().remove("hidden_text"),
+            Some(json!([]))
         );
         assert_eq!(written, old);
     }
