@@ -196,7 +196,7 @@ fn size(path: &str, name: &str, bytes: u64) -> Result<(), Failure> {
         ),
         1..=PDF_BYTES_MAX => return Ok(()),
         _ => Sentence::new(
-            format!("« {name} » dépasse 50 Mo : réduisez la résolution ou découpez-la."),
+            format!("« {name} » dépasse 50 Mo : réduisez la résolution ou découpez-le."),
             format!("“{name}” is over 50 MB: lower its resolution or split it."),
         ),
     };

@@ -11,22 +11,26 @@ const GRACE_SECONDS: i64 = 10;
 /// Groups of one page, oldest first.
 const GROUPS_MAX: i32 = 200;
 
-/// Sends what the outbox still holds, oldest first, page by page until one is not full or not all of it was sent.
+/// Sends what the outbox still holds, oldest first, page by page until the end, or until not all of a page was sent.
 pub(crate) async fn send_unsent(doors: &Doors, now: UnixMillis) -> Swept {
     let before = now.plus_seconds(-GRACE_SECONDS);
     let mut swept = Swept::default();
+    let mut next = None;
     for _ in 0..PAGES_MAX {
-        let groups = match doors.store.unsent(before, GROUPS_MAX).await {
+        let groups = match doors.store.unsent(before, next, GROUPS_MAX).await {
             Ok(groups) => groups,
             Err(failure) => return [swept, counted("outbox", Err(failure))].into_iter().sum(),
         };
-        let steps: Vec<_> = groups.iter().map(|group| send_group(doors, group)).collect();
+        let steps: Vec<_> = groups
+            .found
+            .iter()
+            .map(|group| send_group(doors, group))
+            .collect();
         let page: Vec<Swept> = stream::iter(steps).buffer_unordered(AT_ONCE).collect().await;
         let page: Swept = page.into_iter().sum();
-        let full = i32::try_from(groups.len()).is_ok_and(|count| count >= GROUPS_MAX);
-        let over = !full || page.failures > 0;
+        next = groups.next.filter(|_| page.failures == 0);
         swept = [swept, page].into_iter().sum();
-        if over {
+        if next.is_none() {
             break;
         }
     }

@@ -20,19 +20,18 @@ const RESEND_MINUTES: u64 = 15;
 /// them.
 pub(crate) async fn advance_all(doors: &Doors, now: UnixMillis) -> Swept {
     let mut swept = Vec::new();
-    let mut last = None;
+    let mut next = None;
     for _ in 0..PAGES_MAX {
-        let runs = match doors.store.pending_runs(last.as_ref(), RUNS_MAX).await {
+        let runs = match doors.store.pending_runs(next, RUNS_MAX).await {
             Ok(runs) => runs,
             Err(failure) => {
                 swept.push(counted("runs", Err(failure)));
                 break;
             }
         };
-        swept.push(advance_page(doors, &runs, now).await);
-        let full = i32::try_from(runs.len()).is_ok_and(|count| count >= RUNS_MAX);
-        last = runs.into_iter().next_back();
-        if !full {
+        swept.push(advance_page(doors, &runs.found, now).await);
+        next = runs.next;
+        if next.is_none() {
             break;
         }
     }

@@ -8,6 +8,9 @@ use crate::ask::Asking;
 use crate::prepare::Brief;
 use crate::read::Pages;
 
+/// Hidden texts that a result shows: a file can hide thousands, and the first say what it is.
+const HIDDEN_TEXTS_MAX: usize = 50;
+
 pub(crate) fn document<M: Model>(
     asking: &Asking<'_, M>,
     brief: &Brief,
@@ -31,7 +34,7 @@ pub(crate) fn document<M: Model>(
             .map(|finding| Flagged::new(finding, language))
             .collect(),
         instructions_found: verified.instructions_found.clone(),
-        hidden_text: pages.hidden.clone(),
+        hidden_text: pages.hidden.iter().take(HIDDEN_TEXTS_MAX).cloned().collect(),
         pages: pages.texts.clone(),
         provenance,
         charged_tokens: asking.used_tokens().min(asking.copy.reserved_tokens),

@@ -91,10 +91,7 @@ fn decimal(value: &Value) -> String {
 /// What a human must look at; of a failure, what it is without what to do.
 fn remark(copy: &Value) -> String {
     match copy["failure"]["detail"].as_str() {
-        Some(detail) => format!(
-            "ÉCHEC : {}",
-            detail.split([':', '.']).next().unwrap_or(detail).trim()
-        ),
+        Some(detail) => format!("ÉCHEC : {}", detail.split(" : ").next().unwrap_or(detail).trim()),
         None => flags(copy),
     }
 }

@@ -58,6 +58,9 @@ impl World {
             let message = "Test clocks can only be used in test mode.";
             return Err(Refusal::invalid(message));
         }
+        if frozen_time > boundary(self.now, Interval::Year, INTERVALS_MAX) {
+            return Err(of_time("`frozen_time` cannot be more than two years ahead."));
+        }
         self.advance_to(frozen_time);
         let id = self.mint("clock_");
         let clock = self.clocks.insert(TestClock {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, Price, Product};
 use super::world::{Account, Word, World};
 
 /// The file, and what it says already.
@@ -30,8 +30,13 @@ impl Kept {
     /// The world as it was left, with the settings of this start. What became due meanwhile is done when its clock is
     /// next moved; a test clock does not outlive its Stripe.
     pub(super) fn world(self, mut account: Account) -> World {
-        account.catalogue.products.extend(self.made.products);
-        account.catalogue.prices.extend(self.made.prices);
+        let sold = &mut account.catalogue;
+        let new = |product: &Product| sold.products.iter().all(|given| given.id != product.id);
+        let products: Vec<Product> = self.made.products.into_iter().filter(new).collect();
+        let new = |price: &Price| sold.prices.iter().all(|given| given.id != price.id);
+        let prices: Vec<Price> = self.made.prices.into_iter().filter(new).collect();
+        sold.products.extend(products);
+        sold.prices.extend(prices);
         let mut world = self.world;
         world.account = account;
         world.now = self.now;

@@ -138,7 +138,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         None
     };
 
-    let stripe = stripe::start(&settings, &api, &folder).await?;
+    let stripe = stripe::start(&settings, &folder).await?;
     let web = web::start(settings.ports.web, &api, session_key.clone()).await?;
 
     let parameters = parameters(&settings);
@@ -169,6 +169,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         .warm()
         .await
         .with_context(|| format!("more is in {}", log.path().display()))?;
+    stripe::tell(&stripe, &api);
     report("the functions answer");
     let output = |name: &str| {
         stack

@@ -13,8 +13,9 @@ use crate::stripe::calendar::Interval as Every;
 use crate::stripe::catalogue::Catalogue as Sold;
 use crate::stripe::{Endpoint, Settings as StripeSettings, Stripe};
 
-/// Starts it. Like the table, it is kept in `folder`: accounts remember what was bought there.
-pub(super) async fn start(settings: &Settings, api: &str, folder: &Path) -> anyhow::Result<Stripe> {
+/// Starts it. Like the table, it is kept in `folder` and belongs to the emulator's port: accounts there remember what
+/// was bought here. Its events wait for [`tell`].
+pub(super) async fn start(settings: &Settings, folder: &Path) -> anyhow::Result<Stripe> {
     let catalogue = match settings.parameters.get("Catalogue") {
         Some(json) => serde_json::from_str(json).context("CATALOGUE cannot be sold from")?,
         None => Catalogue::default(),
@@ -26,16 +27,20 @@ pub(super) async fn start(settings: &Settings, api: &str, folder: &Path) -> anyh
         // Other ids than in any other folder, or before it was emptied.
         seed: uuid::Uuid::new_v4().as_u64_pair().0,
         catalogue: sold(&catalogue),
-        endpoint: Some(Endpoint {
-            url: format!("{api}/lambda-url/webhook/"),
-            secrets: vec![LOCAL_STRIPE_SIGNING.to_owned()],
-        }),
-        kept_in: Some(folder.join("stripe.json")),
+        kept_in: Some(folder.join(format!("stripe-{}.json", settings.ports.aws))),
         ..StripeSettings::default()
     };
     Stripe::start(stripe)
         .await
         .with_context(|| format!("the local Stripe cannot start on {address}"))
+}
+
+/// Tells the functions, which answer now, what happens from here on, and what they have not been told yet.
+pub(super) fn tell(stripe: &Stripe, api: &str) {
+    stripe.deliver_to(Endpoint {
+        url: format!("{api}/lambda-url/webhook/"),
+        secrets: vec![LOCAL_STRIPE_SIGNING.to_owned()],
+    });
 }
 
 fn sold(catalogue: &Catalogue) -> Sold {

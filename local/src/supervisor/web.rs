@@ -126,7 +126,7 @@ async fn act(State(desk): State<Arc<Desk>>, Form(asked): Form<Action>) -> Respon
 
 /// Whether what the browser sent can stand in a path as it is.
 fn is_plain(id: &str) -> bool {
-    id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// A success's body, or the sentence of what went wrong.

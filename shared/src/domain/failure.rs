@@ -267,6 +267,10 @@ impl QuotaExceeded {
                 "Aucune de ces copies n'y tient : changez de formule, ou réduisez la résolution des fichiers lourds."
                     .to_owned(),
             ),
+            1 => (
+                "Grade the lightest (`fitting_copies`) or change tier.".to_owned(),
+                "Corrigez la plus légère (`fitting_copies`) ou changez de formule.".to_owned(),
+            ),
             fit => (
                 format!("Grade the {fit} lightest (`fitting_copies`) or change tier."),
                 format!("Corrigez les {fit} plus légères (`fitting_copies`) ou changez de formule."),

@@ -224,10 +224,10 @@ const TYPED_COPY_TOKENS: u64 = 7_000;
 
 /// What one copy reserves at the start of its run, before anyone has opened its PDF. Unit: tokens.
 ///
-/// It covers the upper bounds of the calls for copies of two pages: full typed ones are bounded at up to 6,900 (a
+/// It covers the upper bounds of the calls for most copies of two pages: full typed ones are bounded at up to 6,900 (a
 /// token a byte, and the longest answer allowed), scans of one and two pages at 6,700 and 9,800 for their
 /// transcription, and closely written ones at 9,100 and 15,300 for the grading that follows. A typed PDF weighs tens
-/// of kilobytes, a scan 100 and more a page. Beyond a megabyte, size says more of the camera than of the pupil: each
+/// of kilobytes, a scanned page mostly 100 to 500. Beyond a megabyte, size says more of the camera than of the pupil: each
 /// megabyte is taken for one more page of average cost, so that thirty photographed copies do not need a tier of their
 /// own. What is not used comes back; a copy that needs more (thirty typed pages in a small file) asks for it when its
 /// pages are known, before anything is sent.

@@ -43,7 +43,7 @@ pub struct CopyResult {
     pub findings: Vec<Flagged>,
     /// Sentences by which the copy speaks to the grader, as the model reported them.
     pub instructions_found: Vec<String>,
-    /// What the PDF says and its reader cannot see: the first words, by page. The model never saw them.
+    /// What the PDF says and its reader cannot see: the first words of the first of them, by page. The model never saw them.
     #[serde(default)]
     pub hidden_text: Vec<HiddenText>,
     /// What was read, page by page.

@@ -47,7 +47,7 @@ pub use letters::Due;
 #[cfg(feature = "mail")]
 pub use mail::{Mail, Unsent};
 pub use objects::{Found, Objects, copy_key, reply_key, result_key, result_run};
-pub use outbox::{Pending, PendingRun};
+pub use outbox::{Batch, Next, Pending, PendingRun};
 pub use queue::{BillingQueue, Message, Queue};
 pub use reserve::Reserve;
 pub use runs::{Preparation, RunRecord};

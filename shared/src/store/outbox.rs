@@ -83,9 +83,20 @@ pub struct PendingRun {
     /// From which counter.
     pub period: Period,
     key: Key,
-    /// Where it stands among the pending ones.
-    place: String,
 }
+
+/// Some of a list. What cannot be read is left out, so that it hides nothing behind it.
+#[derive(Debug)]
+pub struct Batch<T> {
+    /// What was read.
+    pub found: Vec<T>,
+    /// Where the list goes on, if it may.
+    pub next: Option<Next>,
+}
+
+/// A place in a list.
+#[derive(Debug, Clone)]
+pub struct Next(Item);
 
 impl PendingRun {
     fn read(index_item: &Item) -> Option<Self> {
@@ -95,12 +106,7 @@ impl PendingRun {
             sk: text("sk")?,
         };
         let (account, period) = keys::parse_ledger(&key.pk)?;
-        Some(Self {
-            account,
-            period,
-            key,
-            place: text("pending_sk")?,
-        })
+        Some(Self { account, period, key })
     }
 }
 
@@ -121,11 +127,17 @@ impl Store {
         Ok(())
     }
 
-    /// The groups written before `before` and still unsent, oldest first; at most `limit`.
+    /// The groups written before `before` and still unsent, oldest first, at most `limit`, from `next` of the batch
+    /// before.
     ///
     /// # Errors
     /// `Unavailable` when the table is.
-    pub async fn unsent(&self, before: UnixMillis, limit: i32) -> Result<Vec<Pending>, Failure> {
+    pub async fn unsent(
+        &self,
+        before: UnixMillis,
+        next: Option<Next>,
+        limit: i32,
+    ) -> Result<Batch<Pending>, Failure> {
         let found = self
             .dynamo
             .query()
@@ -136,6 +148,7 @@ impl Store {
                 (":before", s(keys::moment(before))),
             ])))
             .consistent_read(true)
+            .set_exclusive_start_key(next.map(|next| next.0))
             .limit(limit)
             .send()
             .await
@@ -148,29 +161,25 @@ impl Store {
                 Err(_) => tracing::error!("an outbox item that is not ours"),
             }
         }
-        Ok(groups)
+        Ok(Batch {
+            found: groups,
+            next: found.last_evaluated_key.map(Next),
+        })
     }
 
-    /// The runs whose reservation is pending, oldest first, from the one behind `after`; at most `limit`.
+    /// The runs whose reservation is pending, oldest first, at most `limit`, from `next` of the batch before.
     ///
     /// # Errors
     /// `Unavailable` when the table is.
-    pub async fn pending_runs(
-        &self,
-        after: Option<&PendingRun>,
-        limit: i32,
-    ) -> Result<Vec<PendingRun>, Failure> {
-        let after = after.map_or_else(|| "0".to_owned(), |run| run.place.clone());
+    pub async fn pending_runs(&self, next: Option<Next>, limit: i32) -> Result<Batch<PendingRun>, Failure> {
         let found = self
             .dynamo
             .query()
             .table_name(&self.table)
             .index_name(keys::PENDING_INDEX)
-            .key_condition_expression("pending_pk = :pk AND pending_sk > :after")
-            .set_expression_attribute_values(Some(values([
-                (":pk", s(keys::PENDING_PARTITION)),
-                (":after", s(after)),
-            ])))
+            .key_condition_expression("pending_pk = :pk")
+            .set_expression_attribute_values(Some(values([(":pk", s(keys::PENDING_PARTITION))])))
+            .set_exclusive_start_key(next.map(|next| next.0))
             .limit(limit)
             .send()
             .await
@@ -182,7 +191,10 @@ impl Store {
                 None => tracing::error!("an item of the pending index that is not ours"),
             }
         }
-        Ok(runs)
+        Ok(Batch {
+            found: runs,
+            next: found.last_evaluated_key.map(Next),
+        })
     }
 
     /// A pending run's address, and its reservation as it is now; `None` when it is gone.

@@ -160,12 +160,14 @@ fn why_refused(refusal: &Refusal, places: &Places, request: &Reserve<'_>) -> Res
     }
     if refusal.at(places.counter) {
         let found = refusal.item_at(places.counter).cloned().unwrap_or_default();
+        let waste = found
+            .get("waste")
+            .and_then(|value| value.as_n().ok()?.parse::<u64>().ok());
         let counter: Counter = read("counter", found)?;
-        // It would have fitted, so it is the period's waste that stands against it.
-        return Ok(if counter.remaining >= request.amount() {
-            Reserved::Wasteful
-        } else {
-            Reserved::Refused(counter)
+        // Judged first: fewer copies would not be started either.
+        return Ok(match waste {
+            Some(waste) if waste >= counter.granted => Reserved::Wasteful,
+            Some(_) | None => Reserved::Refused(counter),
         });
     }
     Err(Failure::Internal(Internal::new(

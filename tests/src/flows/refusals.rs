@@ -192,6 +192,7 @@ async fn a_heavy_copy_that_does_not_fit_hides_none_that_do() {
         .await
         .problem(402, "quota-exceeded");
     assert_eq!(problem["quota"]["fitting_copies"], json!([copies[1]]));
+    assert!(text(&problem, "detail").contains("la plus légère"), "{problem}");
     let named = json!({ "copies": problem["quota"]["fitting_copies"] });
     assert_eq!(teacher.post(&runs, &named).await.ok()["copies"], 1);
 }

@@ -332,7 +332,7 @@ async fn a_crash_after_the_reservation_leaves_its_message_in_the_outbox(emulator
         .map(|it| it.messages().len())
         .sum();
     assert_eq!(waiting, 1 + 12, "I4: what was not sent is still to be sent");
-    let pending = world.store.pending_runs(None, 10).await.unwrap();
+    let pending = world.store.pending_runs(None, 10).await.unwrap().found;
     let (found, _) = world.store.pending_run(&pending[0]).await.unwrap().unwrap();
     assert_eq!((pending.len(), found), (1, run.address()));
     world.check(&[run.address()]).await;

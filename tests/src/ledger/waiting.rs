@@ -176,6 +176,11 @@ async fn a_period_that_cost_as_much_in_vain_as_it_grants_starts_nothing_more(emu
         GRANTED,
         "nothing of it is charged"
     );
-    let refused = world.reserve_run(&world.run(), &copies, 5_000).await.unwrap();
-    assert_eq!(refused, Reserved::Wasteful);
+    for (tokens, why) in [
+        (5_000, "it would fit"),
+        (GRANTED + 1, "a smaller one would not be started either"),
+    ] {
+        let refused = world.reserve_run(&world.run(), &copies, tokens).await.unwrap();
+        assert_eq!(refused, Reserved::Wasteful, "{why}");
+    }
 }

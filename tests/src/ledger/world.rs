@@ -223,7 +223,7 @@ impl World {
 
     /// What the whole outbox holds from before `before`.
     pub(super) async fn unsent(&self, before: UnixMillis) -> Vec<Pending> {
-        self.store.unsent(before, 1_000).await.unwrap()
+        self.store.unsent(before, None, 1_000).await.unwrap().found
     }
 
     pub(super) async fn counter(&self) -> Counter {

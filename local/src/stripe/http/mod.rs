@@ -311,6 +311,8 @@ impl Desk {
             // Only calls move it; whoever receives its events goes on by the real time.
             state.courier.ahead_seconds = state.world.now() - real;
         } else {
+            // A clock that stood still and is gone: time is what it is again.
+            state.courier.ahead_seconds = state.courier.ahead_seconds.max(0);
             let now = real + state.courier.ahead_seconds;
             state.world.advance_to(now);
         }

@@ -13,13 +13,12 @@ pub(super) async fn deliver(desk: Arc<Desk>) {
     // Made for the first letter: it reads the machine's certificates.
     let mut client: Option<reqwest::Client> = None;
     loop {
+        desk.keep();
         for (url, letter) in due(&desk) {
             let status = post(client.get_or_insert_default(), &url, &letter).await;
-            let mut state = desk.lock();
-            let state = &mut *state;
-            state.courier.answered(&mut state.world, &letter, status);
+            desk.with(|state| state.courier.answered(&mut state.world, &letter, status));
+            desk.keep();
         }
-        desk.keep();
         // Whoever rings early is heard: the bell keeps one ring.
         let _ = tokio::time::timeout(ROUND, desk.bell.notified()).await;
     }

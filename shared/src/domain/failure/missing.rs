@@ -47,10 +47,10 @@ impl Noun {
             Self::NamedCopy(place) => {
                 return Sentence::new(
                     format!(
-                        "Ce devoir n'a pas de copie « copies[{place}] » : prenez les identifiants de sa liste de copies."
+                        "Ce devoir n'a pas de copie « copies[{place}] » : prenez les identifiants dans sa liste de copies."
                     ),
                     format!(
-                        "This assignment has no copy “copies[{place}]”: take the ids of its list of copies."
+                        "This assignment has no copy “copies[{place}]”: take the ids from its list of copies."
                     ),
                 );
             }
