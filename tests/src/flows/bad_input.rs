@@ -214,7 +214,7 @@ fn files() -> Vec<Case> {
             size,
             Some("files[0].size_bytes"),
         )
-        .told("découpez-la"),
+        .told("découpez-le"),
         case(
             "no byte at all",
             COPIES,
