@@ -34,6 +34,9 @@
 //!
 //! A test clock of the API moves the same time, for all of this Stripe ([`clock`]).
 //!
+//! Pages to pay on must end soon by this world's clock, and our functions count by the machine's: once it is an hour
+//! ahead, none opens any more.
+//!
 //! It is written from Stripe's documentation for API version `2026-09-30.endive`. What it does not do, it refuses:
 //! trials, taxes, vouchers, several items or currencies.
 
