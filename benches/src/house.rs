@@ -164,7 +164,7 @@ impl House {
         }
         let started = Instant::now();
         let path = format!("/api/assignments/{assignment}/runs");
-        let run: RunId = teacher.post(&teacher.grade, &path, &json!({})).await?["run"]
+        let run: RunId = teacher.post(&teacher.grade, &path, &json!({})).await?["id"]
             .as_str()
             .context("no run")?
             .parse()?;

@@ -57,7 +57,7 @@ struct Nothing {}
 /// A run that was accepted, or asked to stop.
 #[derive(Debug, Serialize, ToSchema)]
 struct AcceptedRun {
-    run: String,
+    id: String,
     state: RunState,
     /// Copies in the run.
     copies: u32,
@@ -70,7 +70,7 @@ struct AcceptedRun {
 impl From<Reservation> for AcceptedRun {
     fn from(it: Reservation) -> Self {
         Self {
-            run: it.run.to_string(),
+            id: it.run.to_string(),
             state: it.run_state(),
             copies: it.total,
             open: it.open,

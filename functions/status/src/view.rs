@@ -4,20 +4,18 @@ use serde::Serialize;
 use shared::domain::Language;
 use shared::domain::copy::{Copy, CopyState};
 use shared::domain::ids::RunId;
-use shared::domain::money::Spent;
 use shared::domain::plan::Plan;
 use shared::domain::quota::Counter;
 use shared::domain::run::{Reservation, ReservationState, RunState};
 use shared::grading::Phase;
-use shared::grading::cost::usd;
-use shared::grading::result::CopyResult;
+use shared::grading::result::{CopyResult, PhaseCost};
 use shared::store::{RunRecord, result_run};
 use utoipa::ToSchema;
 
 /// A run's progress.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RunView {
-    run: String,
+    id: String,
     state: RunState,
     rubric_version: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,7 +24,7 @@ pub struct RunView {
     tokens: Tokens,
     /// By phase and model; there once the run is finished, never before.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    cost: Vec<CostView>,
+    cost: Vec<PhaseCost>,
     created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     finished_at: Option<String>,
@@ -53,47 +51,12 @@ struct Tokens {
     reserved: u64,
 }
 
-/// What one phase spent on one model. Dollars as decimal text.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CostView {
-    /// `warm-up`, `detection` or `grading`.
-    phase: String,
-    model: String,
-    input_tokens: u64,
-    cache_write_tokens: u64,
-    cache_read_tokens: u64,
-    output_tokens: u64,
-    prompt_cost_usd: String,
-    completion_cost_usd: String,
-    cached_cost_usd: String,
-    total_cost_usd: String,
-    cached_savings_usd: String,
-}
-
-impl From<&Spent> for CostView {
-    fn from(it: &Spent) -> Self {
-        Self {
-            phase: it.phase.clone(),
-            model: it.model.clone(),
-            input_tokens: it.usage.input_tokens,
-            cache_write_tokens: it.usage.cache_write_5m_tokens + it.usage.cache_write_1h_tokens,
-            cache_read_tokens: it.usage.cache_read_tokens,
-            output_tokens: it.usage.output_tokens,
-            prompt_cost_usd: usd(it.cost.prompt_cost_micro_usd),
-            completion_cost_usd: usd(it.cost.completion_cost_micro_usd),
-            cached_cost_usd: usd(it.cost.cached_cost_micro_usd),
-            total_cost_usd: usd(it.cost.total_cost_micro_usd),
-            cached_savings_usd: usd(it.cost.cached_savings_micro_usd),
-        }
-    }
-}
-
 impl RunView {
     /// A run and its money.
     pub fn new(record: &RunRecord, reservation: &Reservation) -> Self {
         let pending = reservation.state == ReservationState::Pending;
         Self {
-            run: record.run.run.to_string(),
+            id: record.run.run.to_string(),
             state: reservation.run_state(),
             rubric_version: record.run.rubric_version,
             retry_of: record.run.retry_of.map(|run| run.to_string()),
@@ -108,7 +71,7 @@ impl RunView {
                 used: reservation.used,
                 reserved: if pending { reservation.left } else { 0 },
             },
-            cost: record.spent.iter().map(CostView::from).collect(),
+            cost: record.spent.iter().map(PhaseCost::from).collect(),
             created_at: record.run.created_at.rfc3339(),
             finished_at: record.finished_at.map(|at| at.rfc3339()),
         }

@@ -133,7 +133,7 @@ async fn mark_class(client: &Client, folder: &Path) -> anyhow::Result<Outcome> {
     let started = client
         .post(&format!("/assignments/{assignment}/runs"), &json!({}))
         .await?;
-    let run = text(&started, "run")?;
+    let run = text(&started, "id")?;
     let copies = follow(client, &assignment, &run).await?;
     let record = client
         .get(&format!("/assignments/{assignment}/runs/{run}"))

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use serde::Deserialize as _;
 use serde_json::Value;
 use shared::domain::Language;
 use shared::domain::csv::{self, Cell};
 use shared::domain::mark::Flag;
+use shared::grading::result::PhaseCost;
 
 /// One class, marked.
 #[derive(Debug)]
@@ -139,29 +141,27 @@ fn grid(rows: &[Vec<String>]) -> String {
 
 /// What all of it cost, by phase and model.
 pub(super) fn costs(outcomes: &[Outcome]) -> String {
-    let mut sums: BTreeMap<(String, String), [f64; 7]> = BTreeMap::new();
-    const FIELDS: [&str; 7] = [
-        "input_tokens",
-        "cache_write_tokens",
-        "cache_read_tokens",
-        "output_tokens",
-        "prompt_cost_usd",
-        "total_cost_usd",
-        "cached_savings_usd",
-    ];
+    let mut sums: BTreeMap<(String, String), ([u64; 4], [f64; 3])> = BTreeMap::new();
     for line in outcomes
         .iter()
         .filter_map(|outcome| outcome.run["cost"].as_array())
         .flatten()
+        .filter_map(|line| PhaseCost::deserialize(line).ok())
     {
-        let name = |field: &str| line[field].as_str().unwrap_or_default().to_owned();
-        let sum = sums.entry((name("phase"), name("model"))).or_default();
-        for (sum, field) in sum.iter_mut().zip(FIELDS) {
+        let PhaseCost { usage, cost, .. } = line;
+        let (tokens, dollars) = sums.entry((line.phase, line.model)).or_default();
+        for (sum, spent) in tokens.iter_mut().zip([
+            usage.input_tokens,
+            usage.cache_write_5m_tokens + usage.cache_write_1h_tokens,
+            usage.cache_read_tokens,
+            usage.output_tokens,
+        ]) {
+            *sum += spent;
+        }
+        let spent = [cost.prompt_cost_usd, cost.total_cost_usd, cost.cached_savings_usd];
+        for (sum, spent) in dollars.iter_mut().zip(spent) {
             // Shown only: the ledger's own sums are integers.
-            *sum += line[field]
-                .as_f64()
-                .or_else(|| line[field].as_str()?.parse().ok())
-                .unwrap_or(0.0);
+            *sum += spent.parse().unwrap_or(0.0);
         }
     }
     let mut rows = vec![
@@ -179,10 +179,10 @@ pub(super) fn costs(outcomes: &[Outcome]) -> String {
         .map(str::to_owned)
         .to_vec(),
     ];
-    for ((phase, model), sum) in sums {
+    for ((phase, model), (tokens, dollars)) in sums {
         let mut row = vec![phase];
-        row.extend(sum[..4].iter().map(|tokens| format!("{tokens:.0}")));
-        row.extend(sum[4..].iter().map(|dollars| format!("{dollars:.6}")));
+        row.extend(tokens.map(|tokens| tokens.to_string()));
+        row.extend(dollars.map(|dollars| format!("{dollars:.6}")));
         row.push(model);
         rows.push(row);
     }

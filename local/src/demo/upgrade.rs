@@ -62,7 +62,7 @@ pub(super) async fn run(client: &Client, folder: &Path) -> anyhow::Result<()> {
         standing["limit"]
     );
     let started = client.post(&runs, &json!({})).await?;
-    follow(client, &assignment, &text(&started, "run")?).await?;
+    follow(client, &assignment, &text(&started, "id")?).await?;
     let usage = client.get("/usage").await?;
     println!("{}", super::report::usage(&usage));
     Ok(())

@@ -157,7 +157,7 @@ pub struct Origin {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct PhaseCost {
-    /// `detection` or `grading`; verification is code, and costs nothing.
+    /// `detection`, `grading`, or a run's `warm-up`; verification is code, and costs nothing.
     pub phase: String,
     /// The model that was paid.
     pub model: String,

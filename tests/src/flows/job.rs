@@ -167,11 +167,15 @@ fn assert_the_costs_add_up(world: &World, run: &Value, copies: &[Value]) {
         .sum();
     let total: u64 = lines.iter().map(|line| micro(line, "total_cost_usd")).sum();
     assert_eq!(total, bill, "our cost is the provider's bill");
-    let tokens = |line: &Value| {
-        ["input_tokens", "cache_write_tokens", "output_tokens"]
-            .iter()
-            .map(|field| line[field].as_u64().unwrap())
-            .sum::<u64>()
+    let charged = [
+        "input_tokens",
+        "cache_write_5m_tokens",
+        "cache_write_1h_tokens",
+        "output_tokens",
+    ];
+    let tokens = |line: &Value| -> u64 {
+        let of = |field: &&str| line["usage"][field].as_u64().unwrap();
+        charged.iter().map(of).sum()
     };
     let by_phase: u64 = lines.iter().map(tokens).sum();
     assert_eq!(run["tokens"]["used"], by_phase);

@@ -110,7 +110,7 @@ async fn without_a_key_that_can_work_copies_fail_at_once_and_are_graded_once_the
         world.assert_settled(0).await;
 
         let retry = format!("/api/assignments/{assignment}/runs/{run}/retry");
-        let run = text(&teacher.post(&retry, &json!({})).await.ok(), "run");
+        let run = text(&teacher.post(&retry, &json!({})).await.ok(), "id");
         world.work().await;
         let copy = teacher.copies(&assignment, &run).await.remove(0);
         assert_eq!(copy["state"], "graded", "{key:?}: {copy}");

@@ -71,7 +71,7 @@ async fn an_assignments_runs_come_in_pages_newest_first() {
     for copy in teacher.hand_in(&assignment, &files).await {
         world.clock.advance_seconds(1);
         let run = teacher.post(&runs, &json!({ "copies": [copy] })).await.ok();
-        started.insert(0, text(&run, "run"));
+        started.insert(0, text(&run, "id"));
     }
-    assert_eq!(walked(&teacher, &runs, "run").await, started);
+    assert_eq!(walked(&teacher, &runs, "id").await, started);
 }

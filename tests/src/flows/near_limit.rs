@@ -123,7 +123,7 @@ async fn copies_that_fail_each_time_after_they_were_paid_for_are_not_paid_for_wi
         if answer.status == 409 {
             break;
         }
-        last = text(&answer.ok(), "run");
+        last = text(&answer.ok(), "id");
         world.work().await;
         tries += 1;
         assert!(world.billed_tokens() > before, "another try is paid for");

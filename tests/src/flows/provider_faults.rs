@@ -258,7 +258,7 @@ async fn a_copy_whose_file_never_came_fails_without_a_call() {
             .post(&runs, &json!({ "copies": [slots[0]["copy"]] }))
             .await
             .ok(),
-        "run",
+        "id",
     );
     world.work().await;
     let copy = teacher.copies(&assignment, &run).await.remove(0);

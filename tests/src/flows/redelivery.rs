@@ -199,7 +199,7 @@ async fn what_failed_is_retried_as_a_new_run_and_nothing_else_is() {
         again,
         "asked twice, retried once"
     );
-    let again = text(&again.ok(), "run");
+    let again = text(&again.ok(), "id");
     world.work().await;
     let record = teacher.run(&assignment, &again).await;
     assert_eq!(record["retry_of"], run.as_str());

@@ -55,7 +55,7 @@ impl<'w> Graded<'w> {
     /// Names the copy in a new run.
     async fn again(&self) -> String {
         let body = json!({ "copies": [self.copy] });
-        text(&self.teacher.post(&self.runs(), &body).await.ok(), "run")
+        text(&self.teacher.post(&self.runs(), &body).await.ok(), "id")
     }
 
     /// The copy in the assignment's list: its state, the run that had it last, its result's.
@@ -181,8 +181,8 @@ async fn two_clicks_make_one_run_of_a_graded_copy() {
         for answer in refused {
             answer.problem(409, "copies-busy");
         }
-        let run = text(&accepted[0].ok(), "run");
-        assert!(accepted.iter().all(|answer| answer.ok()["run"] == run.as_str()));
+        let run = text(&accepted[0].ok(), "id");
+        assert!(accepted.iter().all(|answer| answer.ok()["id"] == run.as_str()));
         world.work().await;
         let listed = teacher.get(&runs).await.ok();
         assert_eq!(listed["items"].as_array().unwrap().len(), 2, "{listed}");
@@ -278,7 +278,7 @@ async fn a_failure_leaves_the_proposal_and_a_retry_takes_the_copy() {
     graded.replace_pdf("histoire/petit-noah.pdf").await;
     world.clock.advance_seconds(1);
     let retry = format!("{}/{run}/retry", graded.runs());
-    let retry = text(&graded.teacher.post(&retry, &json!({})).await.ok(), "run");
+    let retry = text(&graded.teacher.post(&retry, &json!({})).await.ok(), "id");
     world.work().await;
     graded.is_done(&retry, (1, 0)).await;
     let shown = graded.teacher.result(&graded.assignment, &graded.copy).await;

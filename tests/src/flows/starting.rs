@@ -34,7 +34,7 @@ async fn two_starts_at_once_make_one_run() {
     world.work().await;
     let listed = teacher.get(&runs).await.ok();
     assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
-    let run = teacher.run(&assignment, &text(&accepted[0].ok(), "run")).await;
+    let run = teacher.run(&assignment, &text(&accepted[0].ok(), "id")).await;
     assert_eq!(
         (
             &run["state"],

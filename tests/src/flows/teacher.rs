@@ -222,7 +222,7 @@ impl<'w> Teacher<'w> {
         let started = self
             .post(&format!("/api/assignments/{assignment}/runs"), &json!({}))
             .await;
-        text(&started.ok(), "run")
+        text(&started.ok(), "id")
     }
 
     /// An exam with one typed copy, started: the assignment, the run, the copy.

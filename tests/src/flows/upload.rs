@@ -126,7 +126,7 @@ async fn a_copy_that_failed_for_want_of_a_file_gets_one_and_is_graded_on_retry()
     let runs = format!("/api/assignments/{assignment}/runs");
     let run = text(
         &teacher.post(&runs, &json!({ "copies": [copy] })).await.ok(),
-        "run",
+        "id",
     );
     world.work().await;
     assert_eq!(
