@@ -268,12 +268,12 @@ impl QuotaExceeded {
                     .to_owned(),
             ),
             1 => (
-                "Grade the lightest (`fitting_copies`) or change tier.".to_owned(),
-                "Corrigez la plus légère (`fitting_copies`) ou changez de formule.".to_owned(),
+                "Grade the lightest or change tier.".to_owned(),
+                "Corrigez la plus légère ou changez de formule.".to_owned(),
             ),
             fit => (
-                format!("Grade the {fit} lightest (`fitting_copies`) or change tier."),
-                format!("Corrigez les {fit} plus légères (`fitting_copies`) ou changez de formule."),
+                format!("Grade the {fit} lightest or change tier."),
+                format!("Corrigez les {fit} plus légères ou changez de formule."),
             ),
         };
         let (needed, left, limit, tier) = (
