@@ -8,7 +8,7 @@ use shared::domain::failure::{Conflict, Failure, Internal, Noun, Sentence};
 use shared::domain::ids::AccountId;
 use shared::domain::quota::{Counter, Tier};
 use shared::domain::standing::Standing;
-use shared::domain::subscription::{Payment, Pending, Subscription};
+use shared::domain::subscription::Subscription;
 use shared::domain::time::UnixMillis;
 use shared::store::{Billing, Checkout};
 
@@ -275,8 +275,7 @@ fn changeable(subscription: &Subscription) -> Result<(), Failure> {
     if subscription.frozen {
         return Err(Failure::Conflict(Conflict::AccountFrozen));
     }
-    let owes = subscription.payment != Payment::Paid || subscription.pending == Some(Pending::Upgrade);
-    if owes {
+    if subscription.owes() {
         return Err(Failure::Conflict(Conflict::PaymentDue));
     }
     Ok(())

@@ -48,6 +48,14 @@ pub struct Subscription {
     pub pending: Option<Pending>,
 }
 
+impl Subscription {
+    /// Whether an invoice of it waits for its payment, be it a change's alone. Until then no other change is made.
+    #[must_use]
+    pub fn owes(&self) -> bool {
+        self.payment != Payment::Paid || self.pending == Some(Pending::Upgrade)
+    }
+}
+
 /// How a subscription's money stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -6,7 +6,7 @@
 //! | `G#assignment` | `RUBRIC#version`, `COPY#id`, `RUN#id`, `MANIFEST#run`, `STARTING` | what belongs to an assignment |
 //! | `L#account#period` | `COUNTER`, `RES#run`, `ENTRY#operation` | one ledger |
 //! | `CUSTOMER#id`, `EVENT#id` | the same | whose a Stripe customer is; an event whose effect is written |
-//! | `OUTBOX#shard` | `millis#id` | messages not yet sent |
+//! | `OUTBOX` | `millis#id` | messages not yet sent |
 //!
 //! The sparse index `pending` holds what is not finished: reservations that are not resolved and letters that
 //! are not sent, oldest first, and accounts that are subscribed.

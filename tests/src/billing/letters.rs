@@ -219,6 +219,36 @@ async fn of_two_who_saw_a_letter_wait_one_takes_it() {
     assert_eq!(store.take_letter(&seen, now).await, Ok(false));
 }
 
+/// Whether a letter is kept of which this is known.
+async fn keeps_a_letter_with(world: &World, attribute: &str) -> bool {
+    use aws_sdk_dynamodb::types::AttributeValue::S;
+    let found = aws_sdk_dynamodb::Client::new(&world.config)
+        .query()
+        .table_name(&world.table)
+        .key_condition_expression("pk = :account AND begins_with(sk, :letter)")
+        .expression_attribute_values(":account", S(format!("A#{}", world.account)))
+        .expression_attribute_values(":letter", S("LETTER#".to_owned()))
+        .consistent_read(true)
+        .send()
+        .await
+        .unwrap();
+    found.items().iter().any(|item| item.contains_key(attribute))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_became_of_a_letter_first_stays() {
+    let world = with_a_letter().await;
+    let (store, now) = (&world.doors.store, world.now());
+    let seen = store.due_letters(now, 1).await.unwrap().remove(0);
+    store.letter_sent(&seen, now).await.unwrap();
+    store.letter_lost(&seen, "refused", now).await.unwrap();
+    assert!(keeps_a_letter_with(&world, "sent_at").await);
+    assert!(!keeps_a_letter_with(&world, "lost_at").await);
+    store.forget_letter(&seen).await.unwrap();
+    store.letter_sent(&seen, now).await.unwrap();
+    assert!(!keeps_a_letter_with(&world, "sk").await, "it is forgotten");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_letter_that_is_taken_between_a_look_at_the_index_and_at_itself_is_not_taken_again() {
     let world = with_a_letter().await;

@@ -1,11 +1,17 @@
-//! A worker that is killed: another finishes its copy, and the copy is charged once.
+//! A worker that is killed, or sleeps for too long: another finishes its copy, and the copy is charged once.
 
 use aws_sdk_sqs::types::Message;
 use serde_json::json;
 use shared::domain::copy::EPOCHS_MAX;
+use shared::grading::Prompt;
+use shared::llm::{Answer, Anthropic, Model, ModelFailure, Receipt};
+use shared::store::Clients;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
 
 use super::death::{Moment, Mortal};
-use super::work::{event, outlive_leases};
+use super::teacher::sample;
+use super::work::{Worker, event, outlive_leases};
 use super::world::World;
 
 /// A run of one copy, prepared: the assignment, the run, and the copy's message, in hand.
@@ -134,4 +140,63 @@ async fn a_run_whose_copies_are_never_worked_on_ends_and_is_given_back() {
         "expired"
     );
     world.assert_settled(warm_up).await;
+}
+
+/// A model whose answers wait until somebody wakes whoever asked.
+struct Sleepy {
+    model: Anthropic,
+    asleep: Notify,
+    awake: Semaphore,
+}
+
+impl Model for Sleepy {
+    async fn answer(&self, prompt: &Prompt, deadline: Instant) -> Result<Answer, ModelFailure> {
+        let answer = self.model.answer(prompt, deadline).await;
+        self.asleep.notify_one();
+        let _awake = self.awake.acquire().await.unwrap();
+        answer
+    }
+
+    async fn warm(&self, prompt: &Prompt, deadline: Instant) -> Result<Receipt, ModelFailure> {
+        self.model.warm(prompt, deadline).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_sleeps_through_its_lease_asks_nothing_more_when_it_wakes() {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let assignment = teacher.exam().await;
+    let scan = sample("histoire/roux-theo.pdf");
+    teacher.hand_in(&assignment, &[("copie.pdf", scan)]).await;
+    let run = teacher.start(&assignment).await;
+    let prepare = world.receive().await;
+    assert!(world.deliver(&world.worker(), &prepare).await.is_empty());
+    let message = world.receive().await;
+    let Worker { doors, model } = world.worker_with(Clients::on(world.config.clone()), world.settings());
+    let model = Sleepy {
+        model,
+        asleep: Notify::new(),
+        awake: Semaphore::new(0),
+    };
+    let calls = || world.provider.ledger();
+
+    let sleeper = worker::handle(&doors, &model, event(&message));
+    let meanwhile = async {
+        model.asleep.notified().await;
+        let transcription = calls().pop().unwrap().usage.charged_tokens();
+        outlive_leases(&world.clock);
+        assert_eq!(world.sweep().await.revived, 1);
+        world.work().await;
+        model.awake.add_permits(1);
+        (transcription, calls().len())
+    };
+    let (_, (transcription, asked)) = tokio::join!(sleeper, meanwhile);
+
+    assert_eq!(calls().len(), asked, "it asks nothing more");
+    let record = teacher.run(&assignment, &run).await;
+    assert_eq!(record["copies"]["graded"], 1, "{record}");
+    let used = world.billed_tokens() - transcription;
+    assert_eq!(record["tokens"]["used"], used, "{record}");
+    world.assert_settled(used).await;
 }

@@ -11,6 +11,7 @@ use crate::faulty::{Fault, Faulty, Kind, Script, connections};
 
 on_both! {
     an_outbox_of_several_pages_is_emptied_by_one_sweep
+    an_outbox_item_that_cannot_be_read_hides_none_behind_it
     a_read_that_fails_keeps_no_other_step_of_a_sweep_from_running
     a_ledger_is_audited_when_the_sweep_finishes_a_run_of_it
     a_ledger_with_a_pending_run_is_audited_once_an_hour
@@ -61,6 +62,29 @@ async fn an_outbox_of_several_pages_is_emptied_by_one_sweep(emulator: Emulator) 
     assert!(world.unsent(world.now()).await.is_empty());
     let second = swept(emulator, &table, &world, None).await;
     assert_eq!((second.sent, second.pending), (0, LONG_RUNS), "{second:?}");
+}
+
+async fn an_outbox_item_that_cannot_be_read_hides_none_behind_it(emulator: Emulator) {
+    use aws_sdk_dynamodb::types::AttributeValue::S;
+    let table = emulator.table().await;
+    let world = World::on(emulator.config().await, &table);
+    aws_sdk_dynamodb::Client::new(&emulator.config().await)
+        .put_item()
+        .table_name(&table)
+        .item("pk", S("OUTBOX".to_owned()))
+        .item("sk", S("000000000000001#first".to_owned()))
+        .send()
+        .await
+        .unwrap();
+    for _ in 0..LONG_RUNS {
+        let copies = world.copies(420).await;
+        world.started(&copies, 10).await;
+    }
+    world.clock.advance_seconds(60);
+    let waiting = world.unsent(world.now()).await.len() as u64;
+    let swept = swept(emulator, &table, &world, None).await;
+    assert_eq!((swept.sent, swept.failures), (waiting, 0), "{swept:?}");
+    assert!(world.unsent(world.now()).await.is_empty());
 }
 
 async fn a_read_that_fails_keeps_no_other_step_of_a_sweep_from_running(emulator: Emulator) {

@@ -102,6 +102,20 @@ fn the_money_is_told_by_the_invoice_of_the_period() {
 }
 
 #[test]
+fn a_subscription_owes_until_its_invoice_and_its_upgrade_are_paid() {
+    let owes = |change: fn(&mut Truth)| {
+        let mut truth = paid("pro");
+        change(&mut truth);
+        entitled(&truth).subscription.unwrap().owes()
+    };
+    assert!(!owes(|_| ()));
+    assert!(!owes(|it| it.subscriptions[0].cancel_at = Some(END)));
+    assert!(owes(|it| it.subscriptions[0].update_pending = true));
+    assert!(owes(|it| it.invoices[0].state = InvoiceState::Open));
+    assert!(owes(|it| it.invoices.clear()));
+}
+
+#[test]
 fn an_announced_change_is_shown_and_a_cancellation_does_not_renew() {
     let with = |change: fn(&mut Seen)| {
         let mut truth = paid("pro");
