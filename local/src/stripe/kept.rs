@@ -16,9 +16,9 @@ pub(super) struct Keeper {
     written: String,
 }
 
-/// How a Stripe was left.
+/// A Stripe as its file remembers it.
 #[derive(Deserialize)]
-pub(super) struct Kept {
+pub(super) struct Remembered {
     now: i64,
     /// How far its world was ahead of the machine's clock.
     pub(super) ahead_seconds: i64,
@@ -26,7 +26,7 @@ pub(super) struct Kept {
     world: World,
 }
 
-impl Kept {
+impl Remembered {
     /// The world as it was left, with the settings of this start. What became due meanwhile is done when its clock is
     /// next moved; a test clock does not outlive its Stripe.
     pub(super) fn world(self, mut account: Account) -> World {
@@ -45,9 +45,9 @@ impl Kept {
     }
 }
 
-/// The same, on its way into the file.
+/// The same, as it is written into the file.
 #[derive(Serialize)]
-struct Left<'a> {
+struct Written<'a> {
     now: i64,
     ahead_seconds: i64,
     made: Catalogue,
@@ -59,7 +59,7 @@ impl Keeper {
     ///
     /// # Errors
     /// The file cannot be read, or was written by another version of this program.
-    pub(super) fn open(path: PathBuf) -> io::Result<(Self, Option<Kept>)> {
+    pub(super) fn open(path: PathBuf) -> io::Result<(Self, Option<Remembered>)> {
         let kept = match fs::read_to_string(&path) {
             Ok(text) => Some(serde_json::from_str(&text).map_err(|error| {
                 let why = format!(
@@ -82,14 +82,14 @@ impl Keeper {
         if state == self.written {
             return Ok(());
         }
-        let left = Left {
+        let written = Written {
             now: world.now(),
             ahead_seconds,
             made,
             world,
         };
         let beside = self.path.with_extension("new");
-        fs::write(&beside, serde_json::to_vec(&left)?)?;
+        fs::write(&beside, serde_json::to_vec(&written)?)?;
         fs::rename(&beside, &self.path)?;
         self.written = state;
         Ok(())

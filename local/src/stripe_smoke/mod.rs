@@ -155,6 +155,7 @@ pub async fn run(
     let mut log = Log {
         tell,
         steps: 0,
+        untried: Vec::new(),
         doing: "",
     };
     let began = Instant::now();
@@ -178,8 +179,12 @@ pub async fn run(
             bail!("{failed:#}; and the test clock {} is left: {left:#}", clock.id)
         }
     }
+    let untried = match &*log.untried {
+        [] => String::new(),
+        names => format!("not tried: {}; ", names.join(", ")),
+    };
     (log.tell)(&format!(
-        "{} steps in {:.0} s; checkout.session.completed was not seen: only a browser pays a Checkout page",
+        "{} steps in {:.0} s; {untried}checkout.session.completed was not seen: only a browser pays a Checkout page",
         log.steps,
         began.elapsed().as_secs_f64()
     ));
@@ -190,6 +195,7 @@ pub async fn run(
 struct Log<'a> {
     tell: &'a mut dyn FnMut(&str),
     steps: u32,
+    untried: Vec<&'static str>,
     doing: &'static str,
 }
 
@@ -212,7 +218,8 @@ impl Log<'_> {
     }
 
     /// Tells what could not be tried, and why.
-    fn skip(&mut self, name: &str, why: &str) {
+    fn skip(&mut self, name: &'static str, why: &str) {
+        self.untried.push(name);
         (self.tell)(&format!("--  {name}: not tried, {why}"));
     }
 }

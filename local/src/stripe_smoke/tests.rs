@@ -91,6 +91,7 @@ async fn each_step_is_told_on_its_line_and_the_key_on_none() {
     let ran = run_at(stripe.base_url(), std::future::pending()).await;
     let (last, steps) = ran.lines.split_last().unwrap();
     assert!(last.contains("checkout.session.completed was not seen"), "{last}");
+    assert!(!last.contains("not tried"), "{last}");
     let of = |name: &str| {
         let found = steps
             .iter()
@@ -112,6 +113,8 @@ async fn a_sandbox_whose_portal_nobody_has_set_up_is_told_so() {
     assert_eq!(ran.ended, Ok(()));
     let untried = |line: &String| line.starts_with("--  the portal: not tried, save its settings");
     assert!(ran.lines.iter().any(untried), "{:#?}", ran.lines);
+    let last = ran.lines.last().unwrap();
+    assert!(last.contains("; not tried: the portal; "), "{last}");
 }
 
 /// Stands between, and may send another request, or change an answer.

@@ -135,6 +135,25 @@ async fn the_machine_s_time_moves_nothing_while_there_is_a_clock() {
 }
 
 #[tokio::test]
+async fn time_is_the_machine_s_again_after_a_clock_that_only_stood() {
+    let machine = Clock::fixed(START * 1000);
+    let mut fake = Fake::start().await;
+    fake.stripe = Stripe::start(Settings {
+        clock: machine.clone(),
+        ..Settings::default()
+    })
+    .await
+    .unwrap();
+    let form = format!("frozen_time={START}");
+    let made = fake.done("/v1/test_helpers/test_clocks", &form).await;
+    machine.advance_seconds(3_600);
+    assert_eq!(fake.stripe.with(|world| world.now()), START);
+    let path = format!("/v1/test_helpers/test_clocks/{}", made["id"].as_str().unwrap());
+    fake.ask(Method::DELETE, &path, "").await;
+    assert_eq!(fake.stripe.with(|world| world.now()), START + 3_600);
+}
+
+#[tokio::test]
 async fn a_clock_of_the_past_stands_at_the_present() {
     let fake = Fake::start().await;
     let made = fake.done("/v1/test_helpers/test_clocks", "frozen_time=0").await;

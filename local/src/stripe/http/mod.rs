@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use super::catalogue::Catalogue;
 use super::courier::{Courier, Delivered, Policy};
-use super::kept::{Keeper, Kept as Left};
+use super::kept::{Keeper, Remembered};
 use super::world::{Dunning, World};
 
 mod api;
@@ -262,12 +262,17 @@ impl State {
 }
 
 impl Desk {
-    fn new(settings: Settings, address: SocketAddr, keeper: Option<Keeper>, left: Option<Left>) -> Self {
+    fn new(
+        settings: Settings,
+        address: SocketAddr,
+        keeper: Option<Keeper>,
+        remembered: Option<Remembered>,
+    ) -> Self {
         let now = settings.clock.now_millis().div_euclid(1000);
         let mut world = World::new(settings.seed, now, settings.catalogue);
-        let ahead_seconds = left.as_ref().map_or(0, |left| left.ahead_seconds);
-        if let Some(left) = left {
-            world = left.world(world.account);
+        let ahead_seconds = remembered.as_ref().map_or(0, |it| it.ahead_seconds);
+        if let Some(remembered) = remembered {
+            world = remembered.world(world.account);
         }
         world.account.livemode = settings.livemode;
         world.account.dunning = settings.dunning;
