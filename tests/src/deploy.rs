@@ -34,9 +34,9 @@ async fn the_template_deploys_to_the_emulator_with_every_route() {
     if !sam.exists() {
         assert!(
             std::env::var_os("CI").is_none(),
-            "SAM CLI is not installed: run scripts/setup check"
+            "SAM CLI is not installed: run scripts/setup test"
         );
-        eprintln!("skipped: SAM CLI is not installed; scripts/setup check installs it");
+        eprintln!("skipped: SAM CLI is not installed; scripts/setup test installs it");
         return;
     }
     let ministack = Ministack::ephemeral().await.unwrap();
