@@ -159,8 +159,9 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
 impl IntoParams for IdempotencyKey {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let text = ObjectBuilder::new().schema_type(Type::String);
-        let about = "1 to 255 characters, as a UUID. For a week, a repeat of the request under the same key has the same \
-                     answer, and another request under it is refused.";
+        let about = "1 to 255 characters, as a UUID. For a week, a repeat of the request under the same key makes \
+                     nothing new: it is answered with what the first one made, as it stands now. Another request \
+                     under it is refused.";
         vec![optional("Idempotency-Key", ParameterIn::Header, about, text)]
     }
 }
