@@ -9,6 +9,7 @@ use shared::domain::quota::Counter;
 use shared::domain::run::{Reservation, ReservationState, RunState};
 use shared::grading::Phase;
 use shared::grading::result::{CopyResult, PhaseCost};
+use shared::http::problem_type;
 use shared::store::{RunRecord, result_run};
 use utoipa::ToSchema;
 
@@ -144,9 +145,13 @@ struct ResultView {
     charged_tokens: u64,
 }
 
-/// Why a copy failed.
+/// Why a copy failed, with a problem's stable type: it is no request's answer, so it has no status.
 #[derive(Debug, Serialize, ToSchema)]
 struct FailureView {
+    /// Stable: `/problems/<code>`.
+    #[serde(rename = "type")]
+    #[schema(example = "/problems/pdf-encrypted")]
+    kind: String,
     /// Stable, kebab-case.
     code: String,
     /// What and what to do, in the caller's language.
@@ -185,6 +190,7 @@ impl RunCopy {
                 charged_tokens: it.charged_tokens,
             }),
             failure: copy.failure.as_ref().filter(|_| ours).map(|it| FailureView {
+                kind: problem_type(it.code()),
                 code: it.code().to_owned(),
                 detail: it.sentence().text(language).to_owned(),
             }),

@@ -227,10 +227,16 @@ fn log(failure: Option<&Failure>, status: StatusCode, milliseconds: i64) {
     }
 }
 
+/// The stable type of what has this code, be it a request's problem or a copy's failure.
+#[must_use]
+pub fn problem_type(code: &str) -> String {
+    format!("/problems/{code}")
+}
+
 fn problem(failure: &Failure, language: Language, correlation: &str) -> Response {
     let status = status(failure);
     let body = Problem {
-        kind: format!("/problems/{}", failure.code()),
+        kind: problem_type(failure.code()),
         title: failure.code().replace('-', " "),
         status: status.as_u16(),
         detail: failure.sentence().text(language).to_owned(),

@@ -90,6 +90,8 @@ async fn a_class_is_graded_from_upload_to_result() {
             let orders = hidden.is_some_and(|text| text.contains("20/20"));
             assert_eq!(orders, flags.contains(&"hidden_text"), "{path}: {result}");
         } else {
+            let stable = format!("/problems/{failure}");
+            assert_eq!(copy["failure"]["type"], stable, "{path}: {copy}");
             let missing = teacher
                 .get(&format!("/api/assignments/{assignment}/copies/{id}/result"))
                 .await;
