@@ -320,6 +320,13 @@ fn copy_failure(reason: &Reason) -> CopyFailure {
             "Le fournisseur du modèle refuse notre compte : prévenez l'administrateur, puis relancez.",
             "The model's provider refuses our account: tell the administrator, then retry.",
         ),
+        Reason::NotConfigured => (
+            "provider-not-configured",
+            "La correction n'est pas configurée sur ce serveur : la clé du fournisseur du modèle manque ou ne peut \
+             servir. Rien n'a été envoyé, rien n'est débité : prévenez l'administrateur, puis relancez.",
+            "Grading is not configured on this server: the key of the model's provider is missing or unusable. \
+             Nothing was sent and nothing is charged: tell the administrator, then retry.",
+        ),
         Reason::Rejected { .. } => (
             "provider-rejected",
             "Le fournisseur du modèle rejette la demande : prévenez l'administrateur.",

@@ -17,6 +17,9 @@ pub struct Models {
     kept: Mutex<Option<(Arc<str>, Arc<Anthropic>)>>,
 }
 
+/// For whoever reads the log: what to put right.
+const KEY_UNREAD: &str = "the secret that MODEL_KEY_SECRET names holds no key that can be read";
+
 /// Nothing was sent.
 fn unsent(reason: Reason, cause: &dyn std::fmt::Display) -> ModelFailure {
     tracing::error!(%cause, "no model can be called");
@@ -30,12 +33,15 @@ fn unsent(reason: Reason, cause: &dyn std::fmt::Display) -> ModelFailure {
 }
 
 /// While secrets cannot be read for a moment, a copy waits as it does for a provider that is away. A key that only a
-/// person can put right is like an account that is refused.
+/// person can put right ends it.
 fn unread(failure: &Failure) -> ModelFailure {
     match failure {
         Failure::Unavailable(cause) => unsent(Reason::Unreachable, &cause.for_log()),
-        Failure::Internal(cause) => unsent(Reason::Unauthorized, &cause.for_log()),
-        other => unsent(Reason::Unauthorized, &other.code()),
+        Failure::Internal(cause) => {
+            let cause = format!("{KEY_UNREAD}: {}", cause.for_log());
+            unsent(Reason::NotConfigured, &cause)
+        }
+        other => unsent(Reason::NotConfigured, &other.code()),
     }
 }
 
@@ -58,12 +64,12 @@ impl Models {
         }
     }
 
-    /// The client. Its connections are kept between invocations. Settings and keys that cannot work are like an
-    /// account that is refused: the copies fail at once and say so, instead of waiting for an administrator unseen.
+    /// The client. Its connections are kept between invocations. With settings and keys that cannot work the copies
+    /// fail at once and say so, instead of waiting for an administrator unseen.
     async fn client(&self) -> Result<Arc<Anthropic>, ModelFailure> {
         let key = self.key().await.map_err(|failure| unread(&failure))?;
         self.client_with(key)
-            .map_err(|wrong| unsent(Reason::Unauthorized, &wrong))
+            .map_err(|wrong| unsent(Reason::NotConfigured, &wrong))
     }
 
     /// The client for a key that was read after this client's was refused; `None` when it is still the same.

@@ -82,6 +82,9 @@ pub enum Reason {
     /// The key is wrong, or may not use this model.
     #[error("the provider does not accept the key")]
     Unauthorized,
+    /// Our own settings or key cannot be used, so nothing was sent. Only a human changes that.
+    #[error("no call to the provider can be made with these settings")]
+    NotConfigured,
     /// The account's spending limit is reached, or its credit is used up. Only a human changes that.
     #[error("the provider's spending limit is reached")]
     SpendLimit,
@@ -103,6 +106,7 @@ impl Reason {
             | Self::Truncated
             | Self::Rejected { .. }
             | Self::Unauthorized
+            | Self::NotConfigured
             | Self::SpendLimit => self.transient(),
         }
     }
@@ -123,6 +127,7 @@ impl Reason {
             | Self::MissingUsage
             | Self::Rejected { .. }
             | Self::Unauthorized
+            | Self::NotConfigured
             | Self::SpendLimit => false,
         }
     }

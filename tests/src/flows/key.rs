@@ -105,7 +105,10 @@ async fn without_a_key_that_can_work_copies_fail_at_once_and_are_graded_once_the
         let record = teacher.run(&assignment, &run).await;
         assert_eq!(record["state"], "done", "{key:?}: {record}");
         let copy = teacher.copies(&assignment, &run).await.remove(0);
-        assert_eq!(copy["failure"]["code"], "provider-account", "{key:?}: {copy}");
+        assert_eq!(
+            copy["failure"]["code"], "provider-not-configured",
+            "{key:?}: {copy}"
+        );
         assert!(world.provider.ledger().is_empty(), "{key:?}");
         world.assert_settled(0).await;
 
