@@ -82,7 +82,7 @@ pub async fn run(
     for outcome in &outcomes {
         println!("{}", outcome.table());
     }
-    println!("{}", report::costs(&outcomes));
+    println!("{}", report::costs(&outcomes)?);
     let usage = client.get("/usage").await?;
     println!("{}", report::usage(&usage));
     let path = project_root().join("target/demo/results.csv");

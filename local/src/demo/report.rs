@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use anyhow::Context as _;
+use rust_decimal::Decimal;
 use serde::Deserialize as _;
 use serde_json::Value;
 use shared::domain::Language;
@@ -139,17 +141,24 @@ fn grid(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// What all of it cost, by phase and model.
-pub(super) fn costs(outcomes: &[Outcome]) -> String {
-    let mut sums: BTreeMap<(String, String), ([u64; 4], [f64; 3])> = BTreeMap::new();
-    for line in outcomes
+/// What all of it cost, by phase and model: each field that a run shows, summed as it was printed.
+///
+/// # Errors
+/// A line that cannot be read: without it, the sums would be wrong.
+pub(super) fn costs(outcomes: &[Outcome]) -> anyhow::Result<String> {
+    let mut sums: BTreeMap<(String, String), ([u64; 4], [Decimal; 5])> = BTreeMap::new();
+    let lines = outcomes
         .iter()
         .filter_map(|outcome| outcome.run["cost"].as_array())
-        .flatten()
-        .filter_map(|line| PhaseCost::deserialize(line).ok())
-    {
-        let PhaseCost { usage, cost, .. } = line;
-        let (tokens, dollars) = sums.entry((line.phase, line.model)).or_default();
+        .flatten();
+    for line in lines {
+        let PhaseCost {
+            phase,
+            model,
+            usage,
+            cost,
+        } = PhaseCost::deserialize(line).with_context(|| format!("this cost cannot be read: {line}"))?;
+        let (tokens, dollars) = sums.entry((phase, model)).or_default();
         for (sum, spent) in tokens.iter_mut().zip([
             usage.input_tokens,
             usage.cache_write_5m_tokens + usage.cache_write_1h_tokens,
@@ -158,10 +167,16 @@ pub(super) fn costs(outcomes: &[Outcome]) -> String {
         ]) {
             *sum += spent;
         }
-        let spent = [cost.prompt_cost_usd, cost.total_cost_usd, cost.cached_savings_usd];
-        for (sum, spent) in dollars.iter_mut().zip(spent) {
-            // Shown only: the ledger's own sums are integers.
-            *sum += spent.parse().unwrap_or(0.0);
+        for (sum, spent) in dollars.iter_mut().zip([
+            cost.prompt_cost_usd,
+            cost.completion_cost_usd,
+            cost.cached_cost_usd,
+            cost.total_cost_usd,
+            cost.cached_savings_usd,
+        ]) {
+            *sum += spent
+                .parse::<Decimal>()
+                .with_context(|| format!("not an amount of dollars: {spent:?}"))?;
         }
     }
     let mut rows = vec![
@@ -172,6 +187,8 @@ pub(super) fn costs(outcomes: &[Outcome]) -> String {
             "cache lu",
             "sortie",
             "entrée $",
+            "sortie $",
+            "cache lu $",
             "total $",
             "économie $",
             "modèle",
@@ -186,7 +203,7 @@ pub(super) fn costs(outcomes: &[Outcome]) -> String {
         row.push(model);
         rows.push(row);
     }
-    format!("\nCoût par phase (jetons, dollars)\n{}", grid(&rows))
+    Ok(format!("\nCoût par phase (jetons, dollars)\n{}", grid(&rows)))
 }
 
 /// The account's counter.
@@ -218,10 +235,7 @@ pub(super) fn csv(outcomes: &[Outcome]) -> String {
     for outcome in outcomes {
         for (copy, result) in &outcome.copies {
             let text = |value: &Value| Cell::from(value.as_str().unwrap_or_default().to_owned());
-            let number = |value: &Value| match value
-                .as_str()
-                .and_then(|it| it.parse::<rust_decimal::Decimal>().ok())
-            {
+            let number = |value: &Value| match value.as_str().and_then(|it| it.parse::<Decimal>().ok()) {
                 Some(number) => Cell::from(number),
                 None => Cell::Empty,
             };
@@ -252,4 +266,111 @@ pub(super) fn csv(outcomes: &[Outcome]) -> String {
         }
     }
     csv::write(rows.iter().map(Vec::as_slice))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn line(phase: &str, dollars: [&str; 5]) -> Value {
+        let [prompt, completion, cached, total, savings] = dollars;
+        json!({
+            "phase": phase, "model": "m",
+            "usage": { "input_tokens": 10, "cache_write_5m_tokens": 3, "cache_write_1h_tokens": 4,
+                       "cache_read_tokens": 50, "output_tokens": 6 },
+            "prompt_cost_usd": prompt, "completion_cost_usd": completion, "cached_cost_usd": cached,
+            "total_cost_usd": total, "cached_savings_usd": savings,
+        })
+    }
+
+    /// A class of two questions: a pupil with a mark, and a file that could not be read.
+    fn outcome() -> Outcome {
+        let graded = json!({
+            "copy": "1", "name": "durand-lea.pdf", "pupil": "Durand Léa", "state": "graded",
+            "result": { "total": "7.25", "total_on_20": "14.5", "flags": ["mid_range"], "charged_tokens": 1916 },
+        });
+        let result = json!({
+            "model": "m", "mark": { "state": "graded" },
+            "questions": [{ "id": "Q1", "points": "4.25" }, { "id": "Q2", "points": "3" }],
+        });
+        let failed = json!({
+            "copy": "2", "name": "=garnier;lina.pdf", "state": "failed",
+            "failure": { "code": "pdf-encrypted",
+                         "detail": "Ce PDF est \"protégé\" : enlevez le mot de passe." },
+        });
+        let dollars = ["0.100000", "0.200000", "0.000001", "0.300001", "0.000009"];
+        Outcome {
+            title: "La guerre".to_owned(),
+            rubric: json!({ "questions": [{ "id": "Q1" }, { "id": "Q2" }] }),
+            run: json!({ "cost": [line("detection", dollars), line("grading", dollars)] }),
+            copies: vec![(graded, Some(result)), (failed, None)],
+        }
+    }
+
+    #[test]
+    fn the_table_has_a_row_a_copy_with_the_failed_ones() {
+        let expected = "
+La guerre
+  Élève                Q1  Q2   /20  Jetons  À voir
+  ───────────────────────────────────────────────────────────────────────
+  Durand Léa         4,25   3  14,5    1916  Réponse partielle à relire
+  =garnier;lina.pdf     –   –     –       0  ÉCHEC : Ce PDF est \"protégé\"
+";
+        assert_eq!(outcome().table(), expected);
+    }
+
+    #[test]
+    fn the_costs_are_all_there_and_their_sums_exact() {
+        // As binary fractions, three times 0.1 is not 0.3.
+        let shown = costs(&[outcome(), outcome(), outcome()]).unwrap();
+        let rows: Vec<Vec<&str>> = shown
+            .lines()
+            .skip(4)
+            .map(|row| row.split_whitespace().collect())
+            .collect();
+        let sums = [
+            "30", "21", "150", "18", "0.300000", "0.600000", "0.000003", "0.900003", "0.000027", "m",
+        ];
+        let expected = ["detection", "grading"].map(|phase| [&[phase], &sums[..]].concat());
+        assert_eq!(rows, expected);
+        let titles = "entrée $  sortie $  cache lu $   total $  économie $  modèle";
+        assert!(shown.contains(titles), "{shown}");
+    }
+
+    #[test]
+    fn a_cost_that_cannot_be_read_is_not_left_out() {
+        let mut broken = outcome();
+        broken.run["cost"][1]["total_cost_usd"] = "much".into();
+        let told = costs(&[outcome(), broken]).unwrap_err().to_string();
+        assert_eq!(told, "not an amount of dollars: \"much\"");
+        let mut broken = outcome();
+        broken.run["cost"][0]["usage"] = "much".into();
+        let told = costs(&[broken]).unwrap_err().to_string();
+        assert!(told.starts_with("this cost cannot be read: {"), "{told}");
+    }
+
+    #[test]
+    fn the_csv_has_a_row_a_copy_in_the_form_of_french_spreadsheets() {
+        let mut short = outcome();
+        short.rubric = json!({ "questions": [{ "id": "Q1" }] });
+        short.copies.pop();
+        if let Some(result) = &mut short.copies[0].1 {
+            *result = json!({ "model": "m", "mark": { "state": "ungraded" },
+                              "questions": [{ "id": "Q1", "points": null }] });
+        }
+        short.copies[0].0["result"]["total_on_20"] = "".into();
+        assert_eq!(
+            csv(&[outcome(), short]),
+            "\u{FEFF}\"Devoir\";\"Élève\";\"Fichier\";\"État\";\"Note /20\";\"Q1\";\"Q2\";\
+             \"À voir\";\"Jetons\";\"Échec\";\"Correcteur\"\r\n\
+             \"La guerre\";\"Durand Léa\";\"durand-lea.pdf\";\"proposition\";14,5;4,25;3;\
+             \"Réponse partielle à relire\";1916;\"\";\"m\"\r\n\
+             \"La guerre\";\"\";\"'=garnier;lina.pdf\";\"échec\";;;;\
+             \"\";0;\"Ce PDF est \"\"protégé\"\" : enlevez le mot de passe.\";\"\"\r\n\
+             \"La guerre\";\"Durand Léa\";\"durand-lea.pdf\";\"non notée\";;;;\
+             \"Réponse partielle à relire\";1916;\"\";\"m\"\r\n"
+        );
+    }
 }
