@@ -72,6 +72,7 @@ mod tests {
         let ours = Price {
             id: "price_1".to_owned(),
             amount_cents: 1_200,
+            former: Vec::new(),
         };
         let with = |change: fn(&mut Value)| {
             let mut theirs = json!({

@@ -28,6 +28,17 @@ pub struct Price {
     pub id: String,
     /// What is paid each interval, taxes included. Unit: euro cents.
     pub amount_cents: u64,
+    /// The ids of the prices before it: nobody buys them any more, and who bought them keeps the tier. Stripe's prices
+    /// do not change; another amount is another price.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<String>,
+}
+
+impl Price {
+    /// Its id, and those before it.
+    fn ids(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.id).chain(&self.former).map(String::as_str)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +106,7 @@ impl Catalogue {
         }
     }
 
-    /// What a Stripe price stands for; `None` for one that we do not sell.
+    /// What a Stripe price stands for; `None` for one that we never sold.
     #[must_use]
     pub fn sold(&self, price_id: &str) -> Option<(Tier, Interval)> {
         Tier::ALL
@@ -103,7 +114,7 @@ impl Catalogue {
             .flat_map(|tier| [(tier, Interval::Month), (tier, Interval::Year)])
             .find(|&(tier, interval)| {
                 self.price(tier, interval)
-                    .is_some_and(|price| price.id == price_id)
+                    .is_some_and(|price| price.ids().any(|id| id == price_id))
             })
     }
 
@@ -141,10 +152,12 @@ impl Default for Catalogue {
             month: Some(Price {
                 id: format!("price_local_{tier}_month"),
                 amount_cents: month_cents,
+                former: Vec::new(),
             }),
             year: Some(Price {
                 id: format!("price_local_{tier}_year"),
                 amount_cents: year_cents,
+                former: Vec::new(),
             }),
         };
         Self([
@@ -205,12 +218,13 @@ impl Catalogue {
                 return Err(CatalogueError::Amount(name));
             }
             below = (offer.tokens, month.unwrap_or(below.1), year.unwrap_or(below.2));
-            for price in [&offer.month, &offer.year].into_iter().flatten() {
-                if !price.id.starts_with("price_") {
-                    return Err(CatalogueError::PriceId(price.id.clone()));
+            let prices = [&offer.month, &offer.year].into_iter().flatten();
+            for id in prices.flat_map(Price::ids) {
+                if !id.starts_with("price_") {
+                    return Err(CatalogueError::PriceId(id.to_owned()));
                 }
-                if !ids.insert(&price.id) {
-                    return Err(CatalogueError::Repeated(price.id.clone()));
+                if !ids.insert(id) {
+                    return Err(CatalogueError::Repeated(id.to_owned()));
                 }
             }
         }
@@ -239,6 +253,20 @@ mod tests {
             Some((Tier::Pro, Interval::Year))
         );
         assert_eq!(catalogue.sold("price_else"), None);
+        let raised = configured(|it| {
+            let month = &mut it["pro"]["month"];
+            *month = serde_json::json!({
+                "id": "price_dearer", "amount_cents": 4_500, "former": ["price_first", "price_local_pro_month"],
+            });
+        });
+        let raised = raised.unwrap();
+        assert_eq!(
+            raised.price(Tier::Pro, Interval::Month).unwrap().id,
+            "price_dearer"
+        );
+        for id in ["price_dearer", "price_first", "price_local_pro_month"] {
+            assert_eq!(raised.sold(id), Some((Tier::Pro, Interval::Month)), "{id}");
+        }
         let above: Vec<Tier> = catalogue.above(Tier::Essentiel).map(|it| it.tier).collect();
         assert_eq!(above, [Tier::Pro, Tier::Max]);
     }

@@ -74,6 +74,21 @@ async fn a_price_that_is_not_ours_stops_its_own_account_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_bought_at_a_price_that_was_raised_since_keeps_the_tier_and_renews_it() {
+    let mut world = World::new().await;
+    world.buy(Tier::Pro, Card::Ok).await;
+    world.hear().await;
+    let mut raised = serde_json::to_value(&world.doors.catalogue).unwrap();
+    let month = &mut raised["pro"]["month"];
+    let old = month["id"].clone();
+    *month = serde_json::json!({ "id": "price_dearer", "amount_cents": 4_500, "former": [old] });
+    world.doors.catalogue = serde_json::from_value(raised).unwrap();
+    world.pass(32 * DAY);
+    world.hear().await;
+    assert_eq!(world.may_use().await, (Tier::Pro, 6_000_000));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_customer_of_an_account_is_adopted_with_what_it_paid() {
     let mut world = World::new().await;
     world.pass(2 * DAY);
