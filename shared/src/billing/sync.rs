@@ -97,20 +97,20 @@ pub async fn sync(doors: Doors<'_>, asked: Asked<'_>, events: &[String]) -> Resu
     let Some(customer) = &billing.customer else {
         return Ok(Synced::NoCustomer);
     };
-    let mut all = Truth::default();
-    for customer in std::iter::once(customer).chain(&billing.others) {
-        let one = truth(doors.stripe, customer).await?;
-        all.subscriptions.extend(one.subscriptions);
-        all.invoices.extend(one.invoices);
-        all.charges.extend(one.charges);
-        all.contact = all.contact.or(one.contact);
-    }
+    let customers: Vec<&String> = std::iter::once(customer).chain(&billing.others).collect();
+    let mut all = truth_of_all(doors, &customers).await?;
     let mut entitlement = entitle(&all, doors.catalogue).map_err(Unsynced::UnknownPrice)?;
+    if !entitlement.cancel.is_empty() {
+        for subscription in &entitlement.cancel {
+            doors.stripe.cancel_now(subscription).await?;
+        }
+        // What is left may be paid: it must not wait for the next event. Why one ended is told from what was seen before.
+        all = truth_of_all(doors, &customers).await?;
+        let left = entitle(&all, doors.catalogue).map_err(Unsynced::UnknownPrice)?;
+        entitlement.subscription = left.subscription;
+    }
     let others = billing.others.iter().cloned();
     entitlement.alerts.extend(others.map(Alert::SecondCustomer));
-    for subscription in &entitlement.cancel {
-        doors.stripe.cancel_now(subscription).await?;
-    }
     let answer = Answer {
         account,
         revision,
@@ -129,6 +129,19 @@ pub async fn sync(doors: Doors<'_>, asked: Asked<'_>, events: &[String]) -> Resu
             alerts: entitlement.alerts,
         },
     })
+}
+
+/// What Stripe knows of all the customers that an account has.
+async fn truth_of_all(doors: Doors<'_>, customers: &[&String]) -> Result<Truth, Failure> {
+    let mut all = Truth::default();
+    for customer in customers {
+        let one = truth(doors.stripe, customer).await?;
+        all.subscriptions.extend(one.subscriptions);
+        all.invoices.extend(one.invoices);
+        all.charges.extend(one.charges);
+        all.contact = all.contact.or(one.contact);
+    }
+    Ok(all)
 }
 
 /// Whose a customer is. One that is not linked yet (its creation's answer was lost) says it itself, in the

@@ -147,6 +147,14 @@ fn read_invoice(invoice: &wire::Invoice) -> Invoice {
             .filter(regular)
             .map(|line| moment(line.period.start))
             .collect(),
+        prices: invoice
+            .lines
+            .data
+            .iter()
+            .filter(|line| line.amount >= 0)
+            .filter_map(|line| line.pricing.as_ref()?.price_details.as_ref())
+            .map(|details| details.price.id().to_owned())
+            .collect(),
         action_required: false,
         page: invoice.hosted_invoice_url.clone(),
         payments: payments
@@ -292,9 +300,12 @@ mod tests {
             "parent": { "subscription_details": { "subscription": "sub_1" } },
             "hosted_invoice_url": "https://invoice",
             "lines": { "data": [
-                { "period": { "start": 20 }, "parent": { "subscription_item_details": { "proration": false } } },
-                { "period": { "start": 21 }, "parent": { "subscription_item_details": { "proration": true } } },
-                { "period": { "start": 22 }, "parent": { "invoice_item_details": { "proration": true } } },
+                { "period": { "start": 20 }, "parent": { "subscription_item_details": { "proration": false } },
+                  "amount": 3_900, "pricing": { "price_details": { "price": "price_pro" } } },
+                { "period": { "start": 21 }, "parent": { "subscription_item_details": { "proration": true } },
+                  "amount": -700, "pricing": { "price_details": { "price": "price_given_back" } } },
+                { "period": { "start": 22 }, "parent": { "invoice_item_details": { "proration": true } },
+                  "amount": 5, "pricing": null },
             ] },
             "payments": { "data": [{ "payment": { "payment_intent": "pi_1" } }, { "payment": { "charge": "py_1" } }] },
         }))
@@ -302,8 +313,13 @@ mod tests {
         let read = read_invoice(&invoice);
         assert_eq!(read.subscription.as_deref(), Some("sub_1"));
         assert_eq!(
-            (read.state, read.covers, read.payments),
-            (InvoiceState::Open, vec![moment(20)], vec!["pi_1".to_owned()])
+            (read.state, read.covers, read.prices, read.payments),
+            (
+                InvoiceState::Open,
+                vec![moment(20)],
+                vec!["price_pro".to_owned()],
+                vec!["pi_1".to_owned()]
+            )
         );
         for (status, state) in [
             (json!(null), InvoiceState::Draft),

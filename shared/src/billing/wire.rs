@@ -237,6 +237,27 @@ pub struct Line {
     /// Where it comes from.
     #[serde(default)]
     pub parent: Option<LineParent>,
+    /// What it asks for; negative where it gives back. Unit: cents of the invoice's currency.
+    #[serde(default)]
+    pub amount: i64,
+    /// How it is priced.
+    #[serde(default)]
+    pub pricing: Option<Pricing>,
+}
+
+/// How a line is priced.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Pricing {
+    /// By a price.
+    #[serde(default)]
+    pub price_details: Option<OfPrice>,
+}
+
+/// The price of a line.
+#[derive(Debug, Clone, Deserialize)]
+pub struct OfPrice {
+    /// Which.
+    pub price: Expandable,
 }
 
 /// The time that a line pays for. Unit: seconds.

@@ -4,6 +4,8 @@
 //! derives the account from it ([`entitle`]), so the order of events, their duplicates and their losses do not
 //! matter: the same truth always gives the same account.
 
+mod paid;
+
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::{Catalogue, Interval};
@@ -152,6 +154,8 @@ pub struct Invoice {
     pub created: UnixMillis,
     /// Where the periods begin that it pays for in full (prorations pay for none).
     pub covers: Vec<UnixMillis>,
+    /// The prices that it asks for; what a line gives back is not among them.
+    pub prices: Vec<String>,
     /// The bank wants a confirmation.
     pub action_required: bool,
     /// Stripe's page to pay it.
@@ -217,6 +221,9 @@ pub enum Alert {
     Disputed(String),
     /// A current subscription's payment was given back in full, or lost in a dispute.
     PaymentReturned(String),
+    /// A subscription has a higher tier than was paid for, which then counts: a change that Stripe made without an invoice
+    /// (in the Dashboard, or by a portal that is not set up as it must be), or whose invoice is not paid.
+    UnpaidTier(String),
     /// A higher tier was bought for the last days of a period, whose tokens it gives in full: the invoice. Somebody who
     /// does that every month pays for days and uses months.
     LateUpgrade(String),
@@ -232,6 +239,7 @@ impl Alert {
             Self::SeveralSubscriptions(_) => "several-subscriptions",
             Self::Disputed(_) => "disputed",
             Self::PaymentReturned(_) => "payment-returned",
+            Self::UnpaidTier(_) => "unpaid-tier",
             Self::LateUpgrade(_) => "late-upgrade",
             Self::SecondCustomer(_) => "second-customer",
         }
@@ -267,10 +275,17 @@ pub fn entitle(truth: &Truth, catalogue: &Catalogue) -> Result<Entitlement, Unkn
         };
         live.push((seen, sold));
     }
-    // The one in the best standing, then the highest, then the newest; its id decides between twins.
+    // The one in the best standing, then one that is paid, then the highest, then the newest; its id decides between
+    // twins.
     live.sort_by_key(|(seen, (tier, _))| {
         let standing = seen.status != Status::PastDue;
-        std::cmp::Reverse((standing, *tier, seen.created, seen.id.clone()))
+        std::cmp::Reverse((
+            standing,
+            truth.is_paid(seen),
+            *tier,
+            seen.created,
+            seen.id.clone(),
+        ))
     });
     let mut entitlement = Entitlement::default();
     if live.len() > 1 {
@@ -280,7 +295,8 @@ pub fn entitle(truth: &Truth, catalogue: &Catalogue) -> Result<Entitlement, Unkn
     let mut frozen = false;
     for charge in &truth.charges {
         if charge.dispute == Some(Dispute::Open) {
-            frozen = true;
+            // Whoever buys again after a subscription that ended in a dispute has paid for what is new.
+            frozen |= live.is_empty() || !truth.paid_for_what_ended(charge, &live);
             entitlement.alerts.push(Alert::Disputed(charge.id.clone()));
         }
     }
@@ -298,19 +314,29 @@ pub fn entitle(truth: &Truth, catalogue: &Catalogue) -> Result<Entitlement, Unkn
     }
     entitlement.subscription = live.first().map(|&(seen, (tier, interval))| {
         let owed = truth.owed_by(seen);
-        let past_due = seen.status == Status::PastDue;
-        let since = owed.map_or(seen.period_start, |invoice| invoice.created);
+        let paid = truth.is_paid(seen);
+        let given_up = truth.given_up_of(seen);
+        let in_grace = !paid && (seen.status == Status::PastDue || given_up.is_some());
+        let since = owed
+            .or(given_up)
+            .map_or(seen.period_start, |invoice| invoice.created);
+        let covered = truth
+            .tier_paid_for(seen, catalogue)
+            .filter(|&it| paid && it < tier);
+        if covered.is_some() {
+            entitlement.alerts.push(Alert::UnpaidTier(seen.id.clone()));
+        }
         Subscription {
             id: seen.id.clone(),
-            tier,
+            tier: covered.unwrap_or(tier),
             interval,
             term_start: seen.period_start,
             term_end: seen.period_end,
             started_at: seen.created,
             renews: seen.cancel_at.is_none_or(|at| at > seen.period_end),
-            paid: seen.status == Status::Trialing || truth.is_paid(seen),
+            paid,
             payment: truth.payment_of(seen),
-            kept_until: past_due.then(|| since.plus_seconds(PAST_DUE_GRACE_SECONDS)),
+            kept_until: in_grace.then(|| since.plus_seconds(PAST_DUE_GRACE_SECONDS)),
             pay_page: owed.and_then(|invoice| invoice.page.clone()),
             frozen: frozen || entitlement.cancel.contains(&seen.id),
             pending: pending(seen, catalogue),
@@ -329,76 +355,6 @@ fn pending(seen: &Seen, catalogue: &Catalogue) -> Option<Pending> {
     let (price, at) = seen.scheduled.as_ref()?;
     let (tier, _) = catalogue.sold(price)?;
     Some(Pending::Tier { tier, at: *at })
-}
-
-impl Truth {
-    fn invoices_of(&self, seen: &Seen) -> impl Iterator<Item = &Invoice> {
-        self.invoices
-            .iter()
-            .filter(|invoice| invoice.subscription.as_deref() == Some(&seen.id))
-    }
-
-    /// The invoices of changes within the subscription's current period: they pay for differences alone.
-    fn changes_of(&self, seen: &Seen) -> impl Iterator<Item = &Invoice> {
-        self.invoices_of(seen)
-            .filter(|invoice| invoice.covers.is_empty() && invoice.created >= seen.period_start)
-    }
-
-    /// Whether the subscription's current period is paid: its invoice, and that of a higher tier that holds already.
-    /// One that waits for its payment (`update_pending`) leaves the tier as it was, and paid as it was.
-    fn is_paid(&self, seen: &Seen) -> bool {
-        let mut whole = self.invoices_of(seen);
-        let paid = whole.any(|invoice| {
-            invoice.state == InvoiceState::Paid && invoice.covers.contains(&seen.period_start)
-        });
-        let mut changes = self.changes_of(seen);
-        paid && (seen.update_pending || changes.all(|invoice| invoice.state != InvoiceState::Open))
-    }
-
-    /// The invoice of a change that was paid in the last tenth of the subscription's period.
-    fn late_upgrade_of(&self, seen: &Seen) -> Option<&Invoice> {
-        let tenth = (seen.period_end.get() - seen.period_start.get()) / 10;
-        let late = seen.period_end.get() - tenth;
-        self.changes_of(seen)
-            .find(|invoice| invoice.state == InvoiceState::Paid && invoice.created.get() >= late)
-    }
-
-    /// The oldest invoice that waits for the subscription's money.
-    fn owed_by(&self, seen: &Seen) -> Option<&Invoice> {
-        self.invoices_of(seen)
-            .filter(|invoice| invoice.state == InvoiceState::Open)
-            .min_by_key(|invoice| invoice.created)
-    }
-
-    fn payment_of(&self, seen: &Seen) -> Payment {
-        match self.owed_by(seen) {
-            Some(invoice) if invoice.action_required => Payment::ActionRequired,
-            _ if seen.status == Status::PastDue => Payment::PastDue,
-            None if seen.status == Status::Trialing || self.is_paid(seen) => Payment::Paid,
-            Some(_) | None => Payment::Awaiting,
-        }
-    }
-
-    /// The charge that paid for the subscription's current period and was given back in full, or lost; and whether that
-    /// ends the subscription. The difference of a change that we gave back does not: the period itself is paid, and
-    /// whoever gave it back says at Stripe which tier is left.
-    fn returned_payment_of(&self, seen: &Seen) -> Option<(&Charge, bool)> {
-        let whole = self
-            .invoices_of(seen)
-            .filter(|invoice| invoice.covers.contains(&seen.period_start))
-            .map(|invoice| (invoice, true));
-        let changes = self.changes_of(seen).map(|invoice| (invoice, false));
-        whole.chain(changes).find_map(|(invoice, is_whole)| {
-            let returned = self.charges.iter().find(|charge| {
-                let current = charge
-                    .payment
-                    .as_ref()
-                    .is_some_and(|it| invoice.payments.contains(it));
-                current && (charge.refunded || charge.dispute == Some(Dispute::Lost))
-            })?;
-            Some((returned, is_whole || returned.dispute == Some(Dispute::Lost)))
-        })
-    }
 }
 
 #[cfg(test)]

@@ -80,6 +80,8 @@ scenarios! {
         [Buy(Pro, Month, Card::Ok)], [Dispute, Decide(true)] => Pro 6_000_000;
     a_dispute_that_is_lost:
         [Buy(Pro, Month, Card::Ok)], [Dispute, Decide(false)] => Free 0;
+    a_dispute_that_is_lost_after_the_next_period_began:
+        [Buy(Pro, Month, Card::Ok)], [Dispute, Days(32), Decide(false)] => Free 0;
     two_checkouts_that_are_both_paid:
         [], [Buy(Essentiel, Month, Card::Ok), Buy(Pro, Month, Card::Ok)] => Pro 6_000_000;
     two_customers_for_one_account:

@@ -24,6 +24,7 @@ fn invoice(subscription: &str, state: InvoiceState) -> Invoice {
         state,
         created: START,
         covers: vec![START],
+        prices: Vec::new(),
         action_required: false,
         page: Some("https://invoice".to_owned()),
         payments: vec![format!("pi_{subscription}")],
@@ -201,10 +202,12 @@ fn money_given_back_freezes_and_ends_only_the_subscription_that_it_paid() {
 /// Essentiel, and Pro from `day` of its thirty on.
 fn upgraded(day: i64, state: InvoiceState) -> Truth {
     let mut truth = paid("pro");
+    truth.invoices[0].prices = vec!["price_local_essentiel_month".to_owned()];
     truth.invoices.push(Invoice {
         id: "in_change".to_owned(),
         created: START.plus_seconds(day * 86_400),
         covers: Vec::new(),
+        prices: vec!["price_local_pro_month".to_owned()],
         payments: vec!["pi_change".to_owned()],
         ..invoice("sub_1", state)
     });
@@ -213,14 +216,83 @@ fn upgraded(day: i64, state: InvoiceState) -> Truth {
 }
 
 #[test]
-fn a_higher_tier_counts_as_paid_once_its_difference_is() {
-    let paid = |truth: &Truth| entitled(truth).subscription.unwrap().paid;
-    assert!(paid(&upgraded(3, InvoiceState::Paid)));
-    assert!(!paid(&upgraded(3, InvoiceState::Open)));
+fn the_tier_that_was_paid_for_counts_however_high_the_one_that_stripe_shows() {
+    let of = |truth: &Truth| {
+        let entitlement = entitled(truth);
+        let subscription = entitlement.subscription.unwrap();
+        (subscription.paid, subscription.tier, entitlement.alerts)
+    };
+    let unpaid = || (true, Tier::Essentiel, vec![Alert::UnpaidTier("sub_1".to_owned())]);
+    assert_eq!(
+        of(&upgraded(3, InvoiceState::Paid)),
+        (true, Tier::Pro, Vec::new())
+    );
+    for state in [InvoiceState::Draft, InvoiceState::Open, InvoiceState::Closed] {
+        assert_eq!(of(&upgraded(3, state)), unpaid(), "{state:?}");
+    }
+    let mut without_invoice = upgraded(3, InvoiceState::Paid);
+    without_invoice.invoices.pop();
+    assert_eq!(of(&without_invoice), unpaid());
     // Stripe keeps the old price while the change waits: that is paid.
     let mut waiting = upgraded(3, InvoiceState::Open);
     waiting.subscriptions[0].update_pending = true;
-    assert!(paid(&waiting));
+    waiting.subscriptions[0].price = "price_local_essentiel_month".to_owned();
+    assert_eq!(of(&waiting), (true, Tier::Essentiel, Vec::new()));
+    // What Stripe does not say blocks nobody.
+    let mut silent = upgraded(3, InvoiceState::Paid);
+    silent
+        .invoices
+        .iter_mut()
+        .for_each(|invoice| invoice.prices.clear());
+    assert_eq!(of(&silent), (true, Tier::Pro, Vec::new()));
+}
+
+#[test]
+fn a_period_whose_invoice_is_given_up_has_its_grace_and_no_more() {
+    let mut truth = paid("max");
+    truth.invoices[0].state = InvoiceState::Closed;
+    let subscription = entitled(&truth).subscription.unwrap();
+    let until = START.plus_seconds(PAST_DUE_GRACE_SECONDS);
+    assert_eq!((subscription.paid, subscription.kept_until), (false, Some(until)));
+}
+
+#[test]
+fn a_dispute_of_what_ended_does_not_freeze_what_was_bought_since() {
+    let of = |disputed: &str, status: Status| {
+        let mut truth = paid("pro");
+        truth.subscriptions.push(seen("sub_old", Status::Without, "max"));
+        truth.subscriptions[0].status = status;
+        truth.invoices.push(invoice("sub_old", InvoiceState::Paid));
+        truth.charges.push(charge(disputed, false, Some(Dispute::Open)));
+        let entitlement = entitled(&truth);
+        let frozen = entitlement.subscription.map(|it| it.frozen);
+        (frozen, entitlement.alerts.len())
+    };
+    assert_eq!(of("sub_old", Status::Active), (Some(false), 1));
+    assert_eq!(of("sub_1", Status::Active), (Some(true), 1));
+    assert_eq!(of("nobody_knows_what", Status::Active), (Some(true), 1));
+}
+
+#[test]
+fn a_payment_that_is_lost_after_its_period_ends_the_subscription_nevertheless() {
+    let with = |refunded, dispute| {
+        let mut truth = paid("pro");
+        truth.invoices.push(Invoice {
+            id: "in_before".to_owned(),
+            created: UnixMillis::new(1),
+            covers: vec![UnixMillis::new(1)],
+            payments: vec!["pi_before".to_owned()],
+            ..invoice("sub_1", InvoiceState::Paid)
+        });
+        truth.charges.push(charge("before", refunded, dispute));
+        let entitlement = entitled(&truth);
+        (entitlement.cancel, entitlement.alerts)
+    };
+    let lost = vec![Alert::PaymentReturned("ch_before".to_owned())];
+    assert_eq!(with(false, Some(Dispute::Lost)), (vec!["sub_1".to_owned()], lost));
+    // What we gave back of a period that is over is between the teacher and whoever gave it back.
+    assert_eq!(with(true, None), (Vec::new(), Vec::new()));
+    assert_eq!(with(false, Some(Dispute::Won)), (Vec::new(), Vec::new()));
 }
 
 #[test]
