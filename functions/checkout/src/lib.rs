@@ -4,6 +4,8 @@ mod customer;
 mod sell;
 mod view;
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{FromRef, State};
 use shared::billing::{Connection, Stripe};
@@ -15,12 +17,17 @@ use shared::domain::standing::Standing;
 use shared::domain::time::UnixMillis;
 use shared::http::{Body, Caller, Path, Problem, Query, Sessions};
 use shared::store::{Secrets, Store};
+use tokio::time::Instant;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use view::{Change, CheckoutQuery, CheckoutView, InvoiceList, PageView, ReturnQuery};
+
+/// For all that one answer asks of Stripe. API Gateway waits for 29 seconds, and its own 504 is no problem that a client
+/// can read.
+const ANSWER_MAX: Duration = Duration::from_secs(20);
 
 /// What the routes need.
 #[derive(Clone, FromRef)]
@@ -54,6 +61,7 @@ impl Doors {
         let key = self.secrets.get(&self.key_secret).await?;
         self.connection
             .with_key(&key)
+            .map(|stripe| stripe.until(Instant::now() + ANSWER_MAX))
             .map_err(|error| Failure::Internal(Internal::new(error.to_string())))
     }
 }

@@ -8,7 +8,7 @@ use shared::domain::failure::{Conflict, Failure, Internal, Noun, Sentence};
 use shared::domain::ids::AccountId;
 use shared::domain::quota::{Counter, Tier};
 use shared::domain::standing::Standing;
-use shared::domain::subscription::Subscription;
+use shared::domain::subscription::{Pending, Subscription};
 use shared::domain::time::UnixMillis;
 use shared::store::{Billing, Checkout};
 
@@ -216,11 +216,12 @@ async fn standing(doors: &Doors, account: AccountId, billing: &Billing) -> Resul
     Ok(Standing::new(&plan, billing.subscription.as_ref(), counter))
 }
 
-/// Moves the subscription to another tier: up now, down at the period's end.
+/// Moves the subscription to another tier: up now, down at the period's end. A cancellation is taken back once the higher
+/// tier holds: a card that is declined must not make somebody stay who wanted to leave.
 pub(crate) async fn change(doors: &Doors, account: AccountId, to: Tier) -> Result<Standing, Failure> {
     let stripe = doors.stripe().await?;
     let (billing, subscription) = subscribed(doors, &stripe, account).await?;
-    changeable(&subscription)?;
+    changeable(&subscription, to)?;
     let seen = at_stripe(&stripe, &billing, &subscription).await?;
     if to == Tier::Free {
         release(&stripe, &seen).await?;
@@ -230,11 +231,16 @@ pub(crate) async fn change(doors: &Doors, account: AccountId, to: Tier) -> Resul
             .catalogue
             .price(to, subscription.interval)
             .ok_or_else(unknown_tier)?;
-        if to >= subscription.tier {
+        if to == subscription.tier {
             take_back(&stripe, &seen).await?;
         }
         if to > subscription.tier {
-            upgrade(&stripe, &seen, &price.id).await?;
+            // Stripe changes no price under a schedule.
+            release(&stripe, &seen).await?;
+            let raised = upgrade(&stripe, &seen, &price.id).await?;
+            if ends(&seen) && raised.pending_update.is_none() {
+                stripe.cancel_at_period_end(&seen.id, false).await?;
+            }
         }
         if to < subscription.tier {
             if ends(&seen) {
@@ -270,8 +276,11 @@ async fn subscribed(
     Ok((billing, subscription))
 }
 
-/// Nothing is changed while money is owed or contested.
-fn changeable(subscription: &Subscription) -> Result<(), Failure> {
+/// Nothing is changed while money is owed or contested; but whoever wants to leave may, unless Stripe holds another change.
+fn changeable(subscription: &Subscription, to: Tier) -> Result<(), Failure> {
+    if to == Tier::Free && subscription.pending != Some(Pending::Upgrade) {
+        return Ok(());
+    }
     if subscription.frozen {
         return Err(Failure::Conflict(Conflict::AccountFrozen));
     }
@@ -299,14 +308,18 @@ async fn at_stripe(
 }
 
 /// At once; the invoice for the difference must be paid, or the old price stays.
-async fn upgrade(stripe: &Stripe, seen: &wire::Subscription, price: &str) -> Result<(), Failure> {
+async fn upgrade(
+    stripe: &Stripe,
+    seen: &wire::Subscription,
+    price: &str,
+) -> Result<wire::Subscription, Failure> {
     let item = seen
         .items
         .data
         .first()
         .ok_or_else(|| Failure::Internal(Internal::new("a subscription without item")))?;
     match stripe.change_price(&seen.id, &item.id, price).await {
-        Ok(_) => Ok(()),
+        Ok(raised) => Ok(raised),
         Err(Refusal::Declined(code)) => {
             tracing::info!(code, "the card for an upgrade was declined");
             Err(Failure::Conflict(Conflict::PaymentDeclined))

@@ -10,6 +10,8 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, Header
 use serde::de::DeserializeOwned;
 use stripe_client_core::{RequestBuilder, StripeMethod, VERSION};
 
+use tokio::time::Instant;
+
 use super::refusal::Refusal;
 
 /// Stripe's own address.
@@ -25,8 +27,8 @@ pub fn api_version() -> &'static str {
     VERSION.as_str()
 }
 
-/// How long a call is waited for, and how often it is made. A route's answer waits for it, so the whole stays
-/// under twenty seconds.
+/// How long a call is waited for, and how often it is made. A route that makes several sets a deadline for all of them
+/// ([`Stripe::until`]).
 #[derive(Debug, Clone)]
 pub struct Patience {
     /// Requests of one call, the first included.
@@ -74,6 +76,7 @@ pub struct Connection {
 pub struct Stripe {
     connection: Connection,
     authorization: HeaderValue,
+    deadline: Option<Instant>,
 }
 
 impl Connection {
@@ -117,6 +120,7 @@ impl Connection {
         Ok(Stripe {
             connection: self.clone(),
             authorization,
+            deadline: None,
         })
     }
 
@@ -138,6 +142,23 @@ impl Connection {
 type Attempt = Result<Vec<u8>, (Refusal, Option<bool>)>;
 
 impl Stripe {
+    /// Calls that are not answered by `deadline` are given up: a route makes several, and its own answer must come.
+    #[must_use]
+    pub const fn until(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// How long the next attempt may take; `None` when there is no time left.
+    fn time_left(&self) -> Option<Duration> {
+        let attempt = self.connection.patience.attempt;
+        let Some(deadline) = self.deadline else {
+            return Some(attempt);
+        };
+        let left = deadline.checked_duration_since(Instant::now())?;
+        (!left.is_zero()).then(|| left.min(attempt))
+    }
+
     /// Sends a request until it is answered. A `POST` carries one idempotency key however often it is sent: the
     /// caller's, or one made for this call.
     pub(super) async fn ask<T: DeserializeOwned>(
@@ -154,8 +175,11 @@ impl Stripe {
         let patience = &self.connection.patience;
         let mut attempts = 1;
         loop {
+            let Some(time) = self.time_left() else {
+                return Err(Refusal::Unavailable("no time is left for an answer".to_owned()));
+            };
             let exchange = self.exchange(&request, headers.clone());
-            let ended = match tokio::time::timeout(patience.attempt, exchange).await {
+            let ended = match tokio::time::timeout(time, exchange).await {
                 Ok(ended) => ended,
                 Err(_) => Err((Refusal::Unavailable("no answer in time".to_owned()), None)),
             };

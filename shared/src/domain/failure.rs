@@ -333,8 +333,8 @@ impl Conflict {
                 "This account has no subscription: choose a tier first.",
             ),
             Self::PaymentDue => Sentence::new(
-                "Une facture attend son paiement : réglez-la (pay_page de GET /api/subscription/status), puis changez de formule.",
-                "An invoice waits for its payment: pay it (pay_page of GET /api/subscription/status), then change your tier.",
+                "Une facture attend son paiement. Après un renouvellement, elle est prélevée dans l'heure ; sinon réglez-la (pay_page de GET /api/subscription/status), puis changez de formule.",
+                "An invoice waits for its payment. After a renewal it is collected within the hour; otherwise pay it (pay_page of GET /api/subscription/status), then change your tier.",
             ),
             Self::TooManyFailures => Sentence::new(
                 "Trop de copies ont échoué sans être débitées : plus rien ne part dans cette période. Écrivez-nous, nous regardons avec vous. Rien de ce qui est déposé ou corrigé n'est perdu.",

@@ -265,6 +265,32 @@ async fn an_upgrade_that_the_bank_refuses_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_to_leave_still_is_when_the_card_for_an_upgrade_is_declined() {
+    let buyer = Buyer::bought("pro").await;
+    let (_, standing) = buyer.change("free").await;
+    let announced = standing["pending_change"].clone();
+    assert_eq!(announced["tier"], "free", "{standing}");
+    let customer = buyer.world.customer.clone();
+    let with = |card| buyer.world.fake.with(|stripe| stripe.set_card(&customer, card));
+    with(Card::Declined).unwrap();
+    buyer.change("max").await;
+    buyer.world.pass(DAY);
+    let (_, standing) = buyer.get("return").await;
+    assert_eq!(
+        (&standing["tier"], &standing["pending_change"]),
+        (&json!("pro"), &announced),
+        "{standing}"
+    );
+    with(Card::Ok).unwrap();
+    let (_, standing) = buyer.change("max").await;
+    assert_eq!(
+        (&standing["tier"], &standing["pending_change"]),
+        (&json!("max"), &Value::Null),
+        "{standing}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_tiers_begun_at_once_leave_one_page_that_can_be_paid() {
     for _ in 0..5 {
         let buyer = Buyer::new().await;
@@ -299,6 +325,13 @@ async fn nothing_is_changed_while_money_is_disputed() {
     };
     buyer.world.fake.with(dispute).unwrap();
     assert_eq!(refusal(buyer.change("pro").await), problem(409, "account-frozen"));
+    // But to leave.
+    let (status, standing) = buyer.change("free").await;
+    assert_eq!(
+        (status, &standing["pending_change"]["tier"]),
+        (200, &json!("free")),
+        "{standing}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

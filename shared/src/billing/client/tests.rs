@@ -131,6 +131,18 @@ async fn a_call_that_fails_for_a_moment_is_repeated_under_one_key() {
 }
 
 #[tokio::test]
+async fn a_call_ends_with_the_time_of_the_answer_that_needs_it() {
+    let stub = Stub::answering(vec![(500, "", "{}"), (200, "", CUSTOMER)]);
+    let over = stub.stripe().until(Instant::now());
+    let refused = over.customer("cus_1").await.unwrap_err();
+    assert!(matches!(refused, Refusal::Unavailable(_)), "{refused}");
+    assert_eq!(stub.asked().len(), 0, "nobody would wait for it");
+    let in_time = stub.stripe().until(Instant::now() + Duration::from_secs(3_600));
+    in_time.customer("cus_1").await.unwrap();
+    assert_eq!(stub.asked().len(), 2);
+}
+
+#[tokio::test]
 async fn a_call_that_is_refused_is_not_repeated_unless_stripe_says_so() {
     let declined = r#"{"error":{"type":"card_error","code":"card_declined"}}"#;
     let stub = Stub::answering(vec![(402, "", declined)]);
