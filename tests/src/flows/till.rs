@@ -7,6 +7,8 @@ use ::billing::Doors as Billing;
 use ::checkout::Doors as Checkout;
 use ::webhook::Doors as Webhook;
 use axum::Router;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use local::stripe::courier::sign;
 use local::stripe::customer::Card;
 use local::stripe::{Settings, Stripe};
@@ -101,7 +103,13 @@ impl Till {
     /// What Stripe would sign an event's body with.
     pub(super) fn signature(&self, event: &str) -> String {
         let event: Value = serde_json::from_str(event).unwrap();
-        sign(event["body"].as_str().unwrap(), self.now, &[SIGNING.to_owned()])
+        let body = event["body"].as_str().unwrap();
+        let body = if event["isBase64Encoded"] == true {
+            String::from_utf8(BASE64_STANDARD.decode(body).unwrap()).unwrap()
+        } else {
+            body.to_owned()
+        };
+        sign(&body, self.now, &[SIGNING.to_owned()])
     }
 
     pub(super) async fn receive(&self, event: &str) -> u64 {

@@ -219,6 +219,8 @@ fn every_function_and_queue_has_its_alarms_and_every_alarm_an_action() {
         ("worker", "WasteTokens"),
         ("billing", "BillingAlerts"),
         ("billing", "BillingDrift"),
+        ("billing", "UnknownCustomer"),
+        ("webhook", "WebhookMisdirected"),
         ("webhook", "WebhookUnparsed"),
         ("webhook", "WebhookRejected"),
         ("webhook", "WebhookFailed"),
