@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use shared::domain::failure::{Failure, Internal, Sentence};
 use shared::domain::ids::AssignmentId;
+use shared::domain::mark::Rounding;
 use shared::domain::rubric::Rubric;
 use shared::domain::time::UnixMillis;
 use shared::domain::{Language, NamedPages};
@@ -41,6 +42,11 @@ pub struct NewAssignment {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     name_zone_pages: NamedPages,
+    /// How a mark out of twenty is rounded, halves up: `none` (two decimals), when not said, `quarter`, `half` or
+    /// `one`. The points themselves are never rounded.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    rounding: Rounding,
 }
 
 impl NewAssignment {
@@ -87,6 +93,7 @@ impl NewAssignment {
             roster: roster.collect::<Result<_, _>>()?,
             name_zone_percent,
             name_zone_pages: self.name_zone_pages,
+            rounding: self.rounding,
             rubric_version: 0,
             created_at: now,
         })

@@ -24,6 +24,9 @@ pub struct AssignmentView {
     /// `first` or `every`.
     #[schema(value_type = String)]
     name_zone_pages: shared::domain::NamedPages,
+    /// `none`, `quarter`, `half` or `one`.
+    #[schema(value_type = String)]
+    rounding: shared::domain::mark::Rounding,
     /// The latest barème version; 0 before the first.
     rubric_version: u32,
     /// RFC 3339.
@@ -42,6 +45,7 @@ impl From<Assignment> for AssignmentView {
             roster: it.roster,
             name_zone_percent: it.name_zone_percent,
             name_zone_pages: it.name_zone_pages,
+            rounding: it.rounding,
             rubric_version: it.rubric_version,
             created_at: it.created_at.rfc3339(),
         }

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 use shared::domain::copy::{Lease, ResultSummary};
 use shared::domain::failure::{CopyFailure, Failure, Internal};
 use shared::domain::ids::CopyId;
-use shared::domain::mark::{Finding, Flag, Rounding};
+use shared::domain::mark::{Finding, Flag};
 use shared::domain::run::{Address, ReservationState};
 use shared::grading::detect::{Detected, Pupil, Roster, detect};
 use shared::grading::prompt;
@@ -125,7 +125,13 @@ async fn work<M: Model>(asking: &mut Asking<'_, M>) -> Result<Box<Charge>, Troub
         .await?;
     asking.took(Phase::Grading, started);
     let started = doors.clock.now_millis();
-    let mut verified = verify(&brief.rubric, Rounding::Quarter, graded, &masked, pages.doubts());
+    let mut verified = verify(
+        &brief.rubric,
+        brief.assignment.rounding,
+        graded,
+        &masked,
+        pages.doubts(),
+    );
     // Whose it is matters only where the teacher did not say.
     verified
         .findings

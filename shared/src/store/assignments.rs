@@ -9,6 +9,7 @@ use super::transact::Committed;
 use super::{Store, keys};
 use crate::domain::failure::{Failure, Internal, Noun};
 use crate::domain::ids::{AccountId, AssignmentId};
+use crate::domain::mark::Rounding;
 use crate::domain::page::{Page, Paging};
 use crate::domain::time::UnixMillis;
 use crate::domain::{Language, NamedPages};
@@ -37,6 +38,9 @@ pub struct Assignment {
     /// Which pages of a scan have such a band.
     #[serde(default)]
     pub name_zone_pages: NamedPages,
+    /// How a mark out of twenty is rounded.
+    #[serde(default)]
+    pub rounding: Rounding,
     /// The latest barème version; 0 before the first.
     pub rubric_version: u32,
     /// When it was created.

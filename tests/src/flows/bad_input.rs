@@ -131,6 +131,14 @@ fn new_assignments() -> Vec<Case> {
         )
         .told("donnez une hauteur entre les deux"),
         case(
+            "a rounding that there is not",
+            ASSIGNMENTS,
+            with("rounding", json!("up")),
+            (400, "malformed-body"),
+            None,
+        )
+        .told("rounding"),
+        case(
             "a body too large",
             ASSIGNMENTS,
             large,

@@ -1,7 +1,7 @@
 //! The whole job.
 
 use local::provider::Shown;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::domain::quota::copy_estimate_tokens;
 use shared::domain::run::PREFIX_RESERVE_TOKENS;
 use shared::domain::time::UnixMillis;
@@ -217,5 +217,28 @@ fn assert_no_name_was_sent(world: &World) {
                 assert_eq!(leaked, None, "in: {words}");
             }
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mark_is_rounded_as_the_assignment_says_and_its_points_are_not() {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    for (settings, on_20) in [
+        (json!({}), "9.25"),
+        (json!({ "rounding": "half" }), "9.5"),
+        (json!({ "rounding": "one" }), "9"),
+    ] {
+        let assignment = teacher.exam_with(&settings).await;
+        let copy = sample("histoire/martin-hugo.pdf");
+        let copies = teacher.hand_in(&assignment, &[("copie.pdf", copy)]).await;
+        teacher.start(&assignment).await;
+        world.work().await;
+        let mark = teacher.result(&assignment, &copies[0]).await["mark"].clone();
+        assert_eq!(
+            (&mark["points"], &mark["on_20"]),
+            (&json!("9.25"), &json!(on_20)),
+            "{mark}"
+        );
     }
 }
