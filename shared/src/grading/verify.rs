@@ -17,6 +17,8 @@ use crate::domain::mark::{Finding, Flag, Mark, Proposal, Rounding, Total};
 use crate::domain::rubric::{Criterion, Rubric};
 use quotes::{Quote, SearchedCopy};
 
+pub use instructions::speak_to_the_grader;
+
 /// The mark out of twenty around which a copy is read again.
 const PASS_MARK: Decimal = Decimal::TEN;
 /// How near to it. Unit: points out of twenty.
@@ -176,12 +178,12 @@ fn doubtful_pages(copy: &MaskedCopy, doubts: Doubts<'_>) -> Vec<Finding> {
     findings.extend(invisible.map(|page| Finding::on_page(Flag::HiddenText, *page)));
     let instructing = copy
         .pages()
-        .filter(|(_, text)| instructions::speak_to_the_grader(text))
+        .filter(|(_, text)| speak_to_the_grader(text))
         .map(|(page, _)| page);
     let hidden_instructing = doubts
         .hidden
         .iter()
-        .filter(|hidden| instructions::speak_to_the_grader(&hidden.text));
+        .filter(|hidden| speak_to_the_grader(&hidden.text));
     findings.extend(
         instructing
             .chain(hidden_instructing.map(|hidden| hidden.page))
