@@ -296,7 +296,7 @@ pub fn entitle(truth: &Truth, catalogue: &Catalogue) -> Result<Entitlement, Unkn
     for charge in &truth.charges {
         if charge.dispute == Some(Dispute::Open) {
             // Whoever buys again after a subscription that ended in a dispute has paid for what is new.
-            frozen |= live.is_empty() || !truth.paid_for_what_ended(charge, &live);
+            frozen |= !truth.paid_for_what_ended(charge, &live);
             entitlement.alerts.push(Alert::Disputed(charge.id.clone()));
         }
     }

@@ -9,6 +9,7 @@ use shared::domain::failure::Failure;
 use shared::domain::ids::AccountId;
 use shared::domain::quota::Tier;
 
+use super::acts::Act;
 use super::world::{DAY, World};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -71,6 +72,22 @@ async fn a_price_that_is_not_ours_stops_its_own_account_as_it_was() {
     assert_eq!(world.billing().await.subscription, before);
     world.doors.catalogue = ours;
     world.tell(&[sync]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_else_is_paid_holds_in_the_sync_that_ends_what_was_given_back() {
+    let mut world = World::new().await;
+    world.buy(Tier::Essentiel, Card::Ok).await;
+    world.buy(Tier::Pro, Card::Ok).await;
+    world.hear().await;
+    assert_eq!(world.may_use().await.0, Tier::Pro);
+    world.act(Act::Refund).await;
+    world.tell(&[world.sync(Cause::Asked)]).await;
+    let left = world.billing().await.subscription.unwrap();
+    assert_eq!(
+        (left.tier, left.paid, left.frozen),
+        (Tier::Essentiel, true, false)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

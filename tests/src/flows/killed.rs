@@ -1,18 +1,24 @@
 //! A worker that is killed, or sleeps for too long: another finishes its copy, and the copy is charged once.
 
+use std::time::Duration;
+
 use aws_sdk_sqs::types::Message;
+use futures::future::join;
 use serde_json::json;
 use shared::domain::copy::EPOCHS_MAX;
 use shared::grading::Prompt;
 use shared::llm::{Answer, Anthropic, Model, ModelFailure, Receipt};
 use shared::store::Clients;
 use tokio::sync::{Notify, Semaphore};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::death::{Moment, Mortal};
 use super::teacher::sample;
 use super::work::{Worker, event, outlive_leases};
 use super::world::World;
+
+/// Far more than a test takes: a bound, so that one that waits in vain ends.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A run of one copy, prepared: the assignment, the run, and the copy's message, in hand.
 async fn prepared(world: &World) -> (String, String, Vec<Message>) {
@@ -191,7 +197,9 @@ async fn a_worker_that_sleeps_through_its_lease_asks_nothing_more_when_it_wakes(
         model.awake.add_permits(1);
         (transcription, calls().len())
     };
-    let (_, (transcription, asked)) = tokio::join!(sleeper, meanwhile);
+    // A copy that failed before it asks would leave the other waiting for ever.
+    let both = join(sleeper, meanwhile);
+    let (_, (transcription, asked)) = timeout(PATIENCE, both).await.expect("the sleeper asks once");
 
     assert_eq!(calls().len(), asked, "it asks nothing more");
     let record = teacher.run(&assignment, &run).await;

@@ -31,6 +31,18 @@ impl Fake {
         self.ask(Method::GET, path, "").await.1
     }
 
+    /// Where time is what this says.
+    async fn on_a_machine(clock: &Clock) -> Self {
+        let settings = Settings {
+            clock: clock.clone(),
+            ..Settings::default()
+        };
+        Self {
+            stripe: Stripe::start(settings).await.unwrap(),
+            ..Self::start().await
+        }
+    }
+
     /// A clock that stands now, and a customer on it with a card.
     async fn on_a_clock(&self, card: &str) -> (String, String) {
         let made = self
@@ -108,13 +120,7 @@ async fn time_stands_on_a_clock_until_it_is_advanced_and_goes_on_when_it_is_dele
 #[tokio::test]
 async fn the_machine_s_time_moves_nothing_while_there_is_a_clock() {
     let machine = Clock::fixed(START * 1000);
-    let mut fake = Fake::start().await;
-    fake.stripe = Stripe::start(Settings {
-        clock: machine.clone(),
-        ..Settings::default()
-    })
-    .await
-    .unwrap();
+    let fake = Fake::on_a_machine(&machine).await;
     let made = fake
         .done("/v1/test_helpers/test_clocks", &format!("frozen_time={START}"))
         .await;
@@ -137,13 +143,7 @@ async fn the_machine_s_time_moves_nothing_while_there_is_a_clock() {
 #[tokio::test]
 async fn time_is_the_machine_s_again_after_a_clock_that_only_stood() {
     let machine = Clock::fixed(START * 1000);
-    let mut fake = Fake::start().await;
-    fake.stripe = Stripe::start(Settings {
-        clock: machine.clone(),
-        ..Settings::default()
-    })
-    .await
-    .unwrap();
+    let fake = Fake::on_a_machine(&machine).await;
     let form = format!("frozen_time={START}");
     let made = fake.done("/v1/test_helpers/test_clocks", &form).await;
     machine.advance_seconds(3_600);

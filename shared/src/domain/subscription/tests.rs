@@ -248,6 +248,27 @@ fn the_tier_that_was_paid_for_counts_however_high_the_one_that_stripe_shows() {
 }
 
 #[test]
+fn of_two_subscriptions_one_that_is_paid_counts_before_a_higher_one_that_is_not() {
+    let mut truth = paid("essentiel");
+    truth.subscriptions.push(seen("sub_2", Status::Active, "max"));
+    truth.invoices.push(invoice("sub_2", InvoiceState::Draft));
+    assert_eq!(entitled(&truth).subscription.unwrap().id, "sub_1");
+    truth.invoices[1].state = InvoiceState::Paid;
+    assert_eq!(entitled(&truth).subscription.unwrap().id, "sub_2");
+}
+
+#[test]
+fn a_change_that_is_past_due_takes_nothing_of_the_period_that_is_paid() {
+    let mut truth = upgraded(3, InvoiceState::Open);
+    truth.subscriptions[0].status = Status::PastDue;
+    let subscription = entitled(&truth).subscription.unwrap();
+    assert_eq!(
+        (subscription.paid, subscription.tier, subscription.kept_until),
+        (true, Tier::Essentiel, None)
+    );
+}
+
+#[test]
 fn a_period_whose_invoice_is_given_up_has_its_grace_and_no_more() {
     let mut truth = paid("max");
     truth.invoices[0].state = InvoiceState::Closed;
