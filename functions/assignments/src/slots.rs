@@ -43,6 +43,8 @@ pub(crate) async fn open(
             epoch: 0,
             lease_until: None,
             reserved_tokens: 0,
+            kept_tokens: 0,
+            released_epoch: 0,
             result: None,
             summary: None,
             failure: None,

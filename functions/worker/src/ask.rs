@@ -57,6 +57,8 @@ pub(crate) struct Asking<'a, M> {
     pub(crate) address: &'a Address,
     pub(crate) copy: &'a mut Copy,
     pub(crate) deadline: Instant,
+    /// What earlier leases paid for answers that they kept. Unit: tokens.
+    pub(crate) kept_before: u64,
     /// By phase and model: the answers that were used.
     pub(crate) spent: Vec<Spent>,
     /// Paid, and of no use. Unit: tokens.
@@ -77,10 +79,12 @@ impl<M: Model> Asking<'_, M> {
 
     /// What the lease came to so far.
     pub(crate) fn bill(&self) -> Bill {
+        let (used, paid) = (self.used_tokens(), self.paid_tokens);
+        let found = (used + self.waste_tokens).saturating_sub(paid);
         Bill {
-            used: self.used_tokens(),
-            waste: self.waste_tokens,
-            paid: self.paid_tokens,
+            used,
+            waste: self.waste_tokens + self.kept_before.saturating_sub(found),
+            paid,
         }
     }
 
@@ -200,14 +204,14 @@ impl<M: Model> Asking<'_, M> {
                 }
             },
         };
+        self.paid_tokens += kept.usage.charged_tokens();
+        self.measure(prompt, &kept.usage, attempts, unknown_calls);
         let bytes =
             serde_json::to_vec(&kept).map_err(|error| Failure::Internal(Internal::new(error.to_string())))?;
         if let Err(failure) = self.doors.objects.put(key, "application/json", bytes).await {
             // The answer is here and can be used; only a crash right now would pay for it twice.
             tracing::warn!(code = failure.code(), "a paid reply could not be kept");
         }
-        self.paid_tokens += kept.usage.charged_tokens();
-        self.measure(prompt, &kept.usage, attempts, unknown_calls);
         Ok(kept)
     }
 

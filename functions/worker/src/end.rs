@@ -76,7 +76,7 @@ impl Ending<'_> {
 
     /// What was paid for a copy that fails is ours.
     async fn void(&self, failure: &CopyFailure) -> Result<Ended, Failure> {
-        let waste = self.bill.used.saturating_add(self.bill.waste);
+        let waste = self.bill.whole();
         let (store, now) = (&self.doors.store, self.doors.now());
         let voided = store.void(self.address, self.copy, failure, waste, now).await?;
         let outcome = Outcome::Failed(failure.code().to_owned());
@@ -101,15 +101,19 @@ impl Ending<'_> {
         })
     }
 
-    /// The answers that were used are kept for the next lease; only the others were in vain.
+    /// All answers are kept: whoever ends the copy says what of them was in vain.
     async fn come_back(&self, seconds: i64) -> Result<Ended, Failure> {
         let until = self.doors.now().plus_seconds(seconds);
-        if !self.doors.store.release(self.address, self.copy, until).await? {
+        let copy = Copy {
+            kept_tokens: self.bill.whole(),
+            ..self.copy.clone()
+        };
+        if !self.doors.store.release(self.address, &copy, until).await? {
             return Ok(self.overtaken().await);
         }
         Ok(Ended {
             next: Next::Later(seconds),
-            waste_tokens: self.bill.waste,
+            waste_tokens: 0,
             outcome: Outcome::Open,
             bill: self.bill,
         })

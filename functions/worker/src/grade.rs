@@ -1,7 +1,7 @@
 //! One copy through its phases: detection, grading, verification.
 
 use sha2::{Digest, Sha256};
-use shared::domain::copy::{Lease, ResultSummary};
+use shared::domain::copy::{Copy, CopyState, Lease, ResultSummary};
 use shared::domain::failure::{CopyFailure, Failure, Internal};
 use shared::domain::ids::CopyId;
 use shared::domain::mark::{Finding, Flag};
@@ -14,7 +14,7 @@ use shared::grading::verify::{Verified, verify};
 use shared::grading::{CopyCode, MaskedCopy, Phase, Prompt, Redaction, tokens_max};
 use shared::llm::Model;
 use shared::store::{Charge, result_key};
-use shared::telemetry::Unit;
+use shared::telemetry::{Metrics, Unit};
 use tokio::time::{Duration, Instant};
 
 use crate::ask::{Asking, Trouble};
@@ -43,16 +43,20 @@ pub(crate) async fn grade<M: Model>(
         Lease::Busy(until) => return Ok(Next::Later((until.get() - started.get()) / 1000 + 1)),
         Lease::Gone => return Ok(Next::Done),
         Lease::Exhausted(copy) => {
-            doors
-                .store
-                .void(address, &copy, &CopyFailure::attempts_exhausted(), 0, started)
-                .await?;
+            let (failure, waste) = (CopyFailure::attempts_exhausted(), copy.kept_tokens);
+            if copy.state == CopyState::Leased {
+                doors.emit(&unseen(address, &copy));
+            }
+            doors.store.void(address, &copy, &failure, waste, started).await?;
             doors.store.finish(address, started).await?;
-            let failed = Outcome::Failed(CopyFailure::attempts_exhausted().code().to_owned());
-            doors.emit(&failed.measure(address, id));
+            let failed = Outcome::Failed(failure.code().to_owned()).measure(address, id);
+            doors.emit(&failed.value("WasteTokens", Unit::Count, waste));
             return Ok(Next::Done);
         }
     };
+    if copy.follows_a_death() {
+        doors.emit(&unseen(address, &copy));
+    }
     let reservation = doors.store.reservation(address).await?;
     if !reservation.is_some_and(|it| it.state == ReservationState::Pending && !it.stop) {
         doors.store.hand_back(address, &copy, started).await?;
@@ -65,6 +69,7 @@ pub(crate) async fn grade<M: Model>(
         doors,
         model,
         address,
+        kept_before: copy.kept_tokens,
         copy: &mut copy,
         deadline: Instant::now() + Duration::from_secs(seconds),
         spent: Vec::new(),
@@ -92,6 +97,14 @@ pub(crate) async fn grade<M: Model>(
             .value("WasteTokens", Unit::Count, ended.waste_tokens),
     );
     Ok(ended.next)
+}
+
+/// What a worker of the copy that died, or sleeps, may have paid.
+fn unseen(address: &Address, copy: &Copy) -> Metrics {
+    Metrics::of("worker")
+        .with("run", address.run)
+        .with("copy", copy.copy)
+        .value("UnknownTokensMax", Unit::Count, copy.at_risk_tokens())
 }
 
 async fn work<M: Model>(asking: &mut Asking<'_, M>) -> Result<Box<Charge>, Trouble> {
@@ -215,6 +228,6 @@ async fn publish<M: Model>(
         },
         pupil,
         used_tokens: asking.used_tokens(),
-        waste_tokens: asking.waste_tokens,
+        waste_tokens: asking.bill().waste,
     }))
 }

@@ -1,6 +1,7 @@
 //! What is metered: what a lease paid, and the most that calls of unknown cost can have cost.
 
 use shared::grading::{Prompt, tokens_max};
+use shared::llm::retry::Policy;
 use shared::llm::{ModelFailure, Reason};
 
 /// What one lease of a copy came to. Unit: tokens.
@@ -8,10 +9,23 @@ use shared::llm::{ModelFailure, Reason};
 pub(crate) struct Bill {
     /// Of the answers that were used.
     pub(crate) used: u64,
-    /// Of those that could not be.
+    /// Of those that could not be, and of what earlier leases kept and this one did not find.
     pub(crate) waste: u64,
     /// What this lease paid itself: the rest was paid by earlier ones, whose answers it found.
     pub(crate) paid: u64,
+}
+
+impl Bill {
+    /// All that was paid for the copy, as far as anybody knows. Unit: tokens.
+    pub(crate) const fn whole(&self) -> u64 {
+        self.used.saturating_add(self.waste)
+    }
+}
+
+/// The most that asking once can cost unseen: the first request is lost, and so is the one that is tried again.
+/// Unit: tokens.
+pub(crate) fn in_flight_tokens_max(prompt: &Prompt) -> u64 {
+    unknown_tokens_max(prompt, Policy::default().unknown_retries_max.saturating_add(1))
 }
 
 /// Requests that may have been billed without our knowing: their reply was lost, or does not say what it cost.

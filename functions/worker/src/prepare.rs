@@ -8,16 +8,16 @@ use shared::domain::failure::{Failure, Internal, Noun};
 use shared::domain::money::{Spent, add_spent};
 use shared::domain::quota::seems_scanned;
 use shared::domain::rubric::Rubric;
-use shared::domain::run::{Address, PREFIX_RESERVE_TOKENS, ReservationState};
+use shared::domain::run::{Address, Grader, PREFIX_RESERVE_TOKENS, ReservationState};
 use shared::grading::cost::cost;
 use shared::grading::prompt::{self, Exam};
 use shared::grading::{CopyCode, MaskedCopy, Prompt, Redaction};
 use shared::llm::Model;
-use shared::store::{Assignment, Preparation};
+use shared::store::{Assignment, Preparation, RunRecord};
 use shared::telemetry::{Metrics, Unit};
 use tokio::time::{Duration, Instant};
 
-use crate::meter::{unknown_tokens_max, unseen_calls};
+use crate::meter::{in_flight_tokens_max, unknown_tokens_max, unseen_calls};
 use crate::{Doors, Next, wait_seconds};
 
 /// The warm-up is worth waiting for, not more.
@@ -98,18 +98,23 @@ pub(crate) async fn prepare<M: Model>(doors: &Doors, model: &M, address: &Addres
     let holder = uuid::Uuid::new_v4().to_string();
     let record = match doors
         .store
-        .lease_preparation(address, &holder, now, until)
+        .lease_preparation(address, &holder, &grader(doors), now, until)
         .await?
     {
         Preparation::Taken(record) => record,
         Preparation::Busy(until) => return Ok(Next::Later((until.get() - now.get()) / 1000 + 1)),
-        Preparation::Exhausted => {
+        Preparation::Exhausted(record) => {
+            if record.was_abandoned(record.prepare_epoch)
+                && let Err(failure) = meter_abandoned(doors, address).await
+            {
+                tracing::warn!(code = failure.code(), "a warm-up of unknown cost is not metered");
+            }
             doors.store.expire(address, now).await?;
             return Ok(Next::Done);
         }
         Preparation::Gone => return Ok(Next::Done),
     };
-    let Err(failure) = hand_out(doors, model, address, record.prepare_epoch).await else {
+    let Err(failure) = hand_out(doors, model, address, &record).await else {
         return Ok(Next::Done);
     };
     tracing::error!(
@@ -123,7 +128,21 @@ pub(crate) async fn prepare<M: Model>(doors: &Doors, model: &M, address: &Addres
     Ok(Next::Later(seconds))
 }
 
-async fn hand_out<M: Model>(doors: &Doors, model: &M, address: &Address, epoch: u32) -> Result<(), Failure> {
+/// What grades from here on.
+fn grader(doors: &Doors) -> Grader {
+    Grader {
+        provider: doors.provider.as_str().to_owned(),
+        model: doors.model.clone(),
+        prompt_version: prompt::prompt_version(),
+    }
+}
+
+async fn hand_out<M: Model>(
+    doors: &Doors,
+    model: &M,
+    address: &Address,
+    record: &RunRecord,
+) -> Result<(), Failure> {
     let Some(reservation) = doors.store.reservation(address).await? else {
         return Ok(());
     };
@@ -133,6 +152,10 @@ async fn hand_out<M: Model>(doors: &Doors, model: &M, address: &Address, epoch: 
     if reservation.stop {
         doors.store.stop(address, doors.now()).await?;
         return Ok(());
+    }
+    let epoch = record.prepare_epoch;
+    if record.was_abandoned(epoch - 1) {
+        meter_abandoned(doors, address).await?;
     }
     let brief = Brief::load(doors, address).await?;
     warm_up(doors, model, address, epoch, &brief).await?;
@@ -212,6 +235,19 @@ impl Warmed {
         let written = self.spent.iter().map(|line| line.usage.charged_tokens());
         written.sum::<u64>() + self.lost_tokens
     }
+}
+
+/// Counts the warm-up of a preparation that ended unseen, unless one is charged already: it may have been billed.
+async fn meter_abandoned(doors: &Doors, address: &Address) -> Result<(), Failure> {
+    let charged = doors.store.reservation(address).await?;
+    if charged.is_none_or(|reservation| !reservation.warm.is_empty()) {
+        return Ok(());
+    }
+    let brief = Brief::load(doors, address).await?;
+    let prompts = prefixes(doors, address, &brief).await?;
+    let lost = prompts.iter().map(in_flight_tokens_max).sum();
+    doors.emit(&wasted(address, 0, lost));
+    Ok(())
 }
 
 fn wasted(address: &Address, tokens: u64, unknown_tokens_max: u64) -> Metrics {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failure::CopyFailure;
 use super::ids::{AssignmentId, CopyId, RunId};
+use super::run::PREFIX_RESERVE_TOKENS;
 use super::time::UnixMillis;
 
 /// Where a copy stands.
@@ -105,6 +106,13 @@ pub struct Copy {
     /// Its part of the run's reservation. Unit: tokens.
     #[serde(default)]
     pub reserved_tokens: u64,
+    /// Paid in this run for answers that are kept and charged to nobody yet, as the last worker that gave it back said.
+    /// Unit: tokens.
+    #[serde(default, skip_serializing_if = "super::money::is_zero")]
+    pub kept_tokens: u64,
+    /// The epoch of the last lease that its worker gave back.
+    #[serde(default)]
+    pub released_epoch: u32,
     /// Key of its published result, which may be an earlier run's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
@@ -121,6 +129,22 @@ impl Copy {
     #[must_use]
     pub const fn has_proposal(&self) -> bool {
         self.result.is_some()
+    }
+
+    /// Whether the lease before this one was never given back: its worker died or sleeps, and what it asked may have
+    /// been billed.
+    #[must_use]
+    pub const fn follows_a_death(&self) -> bool {
+        self.epoch > self.released_epoch + 1
+    }
+
+    /// The most that a worker which died can have paid unseen: nothing is asked beyond what the copy reserves and the
+    /// run's shared prefix, and a request without an answer is tried once more. Unit: tokens.
+    #[must_use]
+    pub const fn at_risk_tokens(&self) -> u64 {
+        self.reserved_tokens
+            .saturating_add(PREFIX_RESERVE_TOKENS)
+            .saturating_mul(2)
     }
 
     /// Where it stands when its run gives it back.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Zeros are not stored: a graded copy is to stay under a kilobyte, the unit that its writes are paid by.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_zero(number: &u64) -> bool {
+pub(super) const fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 

@@ -36,6 +36,18 @@ pub struct Run {
     pub created_at: UnixMillis,
 }
 
+/// What grades a run's copies, as whoever prepared it found it configured. Each result says so for itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
+pub struct Grader {
+    /// The model's provider.
+    pub provider: String,
+    /// The model.
+    pub model: String,
+    /// The digest of the prompts' wording.
+    pub prompt_version: String,
+}
+
 /// A copy and what it reserves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Estimate {

@@ -166,7 +166,7 @@ fn take(writes: &mut Writes<'_>, address: &Address, estimate: &Estimate) -> usiz
     writes.change(Change {
         key: keys::copy(address.assignment, estimate.copy),
         change: "SET #state = :queued, #run = :run, #epoch = :zero, #reserved_tokens = :tokens, #phase = :phase \
-                 REMOVE #failure, #lease_until, #holder",
+                 REMOVE #failure, #lease_until, #holder, #kept_tokens, #released_epoch",
         condition: condition(estimate),
         values: values([
             (":queued", s(CopyState::Queued.name())),

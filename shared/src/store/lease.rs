@@ -91,19 +91,21 @@ impl Store {
         Ok(matches!(changed, Changed::Yes(_)))
     }
 
-    /// Gives a lease back after a failure that time heals; the copy's message comes again. Nobody takes the copy
-    /// before `until`, however many messages of it there are. `false` when the worker no longer holds the copy.
+    /// Gives a lease back after a failure that time heals, with what the copy says is paid; its message comes again.
+    /// Nobody takes the copy before `until`, however many messages of it there are. `false` when the worker no longer
+    /// holds the copy.
     ///
     /// # Errors
     /// `Unavailable` when the table is; the lease then ends by itself.
     pub async fn release(&self, address: &Address, copy: &Copy, until: UnixMillis) -> Result<bool, Failure> {
         let release = Change {
             key: keys::copy(address.assignment, copy.copy),
-            change: "SET #state = :queued, #lease_until = :until REMOVE #holder",
+            change: "SET #state = :queued, #lease_until = :until, #kept_tokens = :kept, #released_epoch = :epoch REMOVE #holder",
             condition: "#run = :run AND #state = :leased AND #epoch = :epoch",
             values: values([
                 (":queued", s(CopyState::Queued.name())),
                 (":until", n(until.get())),
+                (":kept", n(copy.kept_tokens)),
                 (":run", s(address.run.to_string())),
                 (":leased", s(CopyState::Leased.name())),
                 (":epoch", n(copy.epoch)),

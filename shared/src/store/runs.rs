@@ -16,7 +16,7 @@ use crate::domain::failure::{Failure, Internal};
 use crate::domain::ids::{AccountId, AssignmentId, RunId};
 use crate::domain::money::{Spent, add_spent};
 use crate::domain::page::{Page, Paging};
-use crate::domain::run::{Address, COPIES_MAX, Estimate, Reservation, Run};
+use crate::domain::run::{Address, COPIES_MAX, Estimate, Grader, Reservation, Run};
 use crate::domain::time::UnixMillis;
 
 /// A run as stored: what was asked, how its preparation stands, and, at its end, what it cost.
@@ -31,6 +31,12 @@ pub struct RunRecord {
     /// Until when a worker prepares it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepare_until: Option<UnixMillis>,
+    /// The last preparation that its worker gave back: another that ended unfinished left its worker dead, or asleep.
+    #[serde(default)]
+    pub prepare_released: u32,
+    /// What grades it; there once a worker prepares it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grader: Option<Grader>,
     /// Whether every copy of its manifest was claimed or given back.
     #[serde(default)]
     pub prepared: bool,
@@ -43,11 +49,19 @@ pub struct RunRecord {
 }
 
 impl RunRecord {
+    /// Whether that preparation was begun and never given back: what it asked may have been billed.
+    #[must_use]
+    pub const fn was_abandoned(&self, epoch: u32) -> bool {
+        epoch > self.prepare_released
+    }
+
     pub(super) const fn new(run: Run) -> Self {
         Self {
             run,
             prepare_epoch: 0,
             prepare_until: None,
+            prepare_released: 0,
+            grader: None,
             prepared: false,
             finished_at: None,
             spent: Vec::new(),
@@ -62,8 +76,8 @@ pub enum Preparation {
     Taken(Box<RunRecord>),
     /// Another worker prepares it until then.
     Busy(UnixMillis),
-    /// It was tried too often, and must end.
-    Exhausted,
+    /// It was tried too often, and must end. The record as it is.
+    Exhausted(Box<RunRecord>),
     /// It is prepared, or there is no such run.
     Gone,
 }
@@ -187,18 +201,21 @@ impl Store {
         &self,
         address: &Address,
         holder: &str,
+        grader: &Grader,
         now: UnixMillis,
         until: UnixMillis,
     ) -> Result<Preparation, Failure> {
         let lease = Change {
             key: keys::run(address.assignment, address.run),
-            change: "SET #prepare_epoch = #prepare_epoch + :one, #prepare_until = :until, #prepare_holder = :holder",
+            change: "SET #prepare_epoch = #prepare_epoch + :one, #prepare_until = :until, #prepare_holder = :holder, \
+                     #grader = :grader",
             condition: "attribute_exists(pk) AND #prepared = :no AND #prepare_epoch < :max \
                         AND (attribute_not_exists(#prepare_until) OR #prepare_until < :now)",
             values: values([
                 (":one", n(1)),
                 (":until", n(until.get())),
                 (":holder", s(holder)),
+                (":grader", attribute("grader", grader)?),
                 (":now", n(now.get())),
                 (":no", AttributeValue::Bool(false)),
                 (":max", n(EPOCHS_MAX)),
@@ -216,7 +233,7 @@ impl Store {
             _ if found.prepared => Preparation::Gone,
             _ if held_by_us => Preparation::Taken(Box::new(found)),
             Some(until) if until >= now => Preparation::Busy(until),
-            _ => Preparation::Exhausted,
+            _ => Preparation::Exhausted(Box::new(found)),
         })
     }
 
@@ -229,7 +246,7 @@ impl Store {
         let run = &record.run;
         let release = Change {
             key: keys::run(run.assignment, run.run),
-            change: "SET #prepare_until = :until REMOVE #prepare_holder",
+            change: "SET #prepare_until = :until, #prepare_released = :epoch REMOVE #prepare_holder",
             condition: "#prepare_epoch = :epoch",
             values: values([(":until", n(until.get())), (":epoch", n(record.prepare_epoch))]),
         };

@@ -99,7 +99,7 @@ impl Store {
         let mut writes = Writes::new(&self.table);
         writes.change(Change {
             key: keys::copy(address.assignment, copy.copy),
-            change: "SET #state = :failed, #failure = :failure REMOVE #lease_until, #holder, #phase",
+            change: "SET #state = :failed, #failure = :failure REMOVE #lease_until, #holder, #phase, #kept_tokens, #released_epoch",
             condition: "#run = :run AND #epoch = :epoch AND (#state = :queued OR #state = :leased)",
             values: values([
                 (":failed", s(CopyState::Failed.name())),
@@ -170,7 +170,7 @@ fn publish(address: &Address, copy: &Copy, charge: &Charge, tokens: u64) -> Resu
     Ok(Change {
         key: keys::copy(address.assignment, copy.copy),
         change: "SET #state = :graded, #result = :result, #summary = :summary, #pupil = :pupil \
-                 REMOVE #lease_until, #holder, #phase",
+                 REMOVE #lease_until, #holder, #phase, #kept_tokens, #released_epoch",
         condition: "#run = :run AND #state = :leased AND #epoch = :epoch",
         values: values([
             (":graded", s(CopyState::Graded.name())),

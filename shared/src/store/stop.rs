@@ -26,8 +26,8 @@ const NOTHING: Entry = Entry::Charge { tokens: 0, waste: 0 };
 /// A copy that its run has not resolved.
 #[derive(Debug)]
 pub(super) enum Unresolved {
-    /// The run has it: it waits, or a worker holds it.
-    Claimed(Box<Copy>),
+    /// The run has it: it waits, or a worker holds it. What was paid for it is ours. Unit: tokens.
+    Claimed(Box<Copy>, u64),
     /// The run does not have it, and keeps its part of the reservation.
     Unclaimed(Estimate),
 }
@@ -35,7 +35,7 @@ pub(super) enum Unresolved {
 impl Unresolved {
     fn id(&self) -> CopyId {
         match self {
-            Self::Claimed(copy) => copy.copy,
+            Self::Claimed(copy, _) => copy.copy,
             Self::Unclaimed(estimate) => estimate.copy,
         }
     }
@@ -43,8 +43,15 @@ impl Unresolved {
     /// Its part of the reservation. Unit: tokens.
     fn held_tokens(&self) -> u64 {
         match self {
-            Self::Claimed(copy) => copy.reserved_tokens,
+            Self::Claimed(copy, _) => copy.reserved_tokens,
             Self::Unclaimed(estimate) => estimate.tokens,
+        }
+    }
+
+    fn waste_tokens(&self) -> u64 {
+        match self {
+            Self::Claimed(_, waste) => *waste,
+            Self::Unclaimed(_) => 0,
         }
     }
 }
@@ -71,8 +78,9 @@ impl Store {
         if self.close(address, true).await? {
             for copy in self.unheld(address, now).await? {
                 match copy {
-                    Unresolved::Claimed(copy) => {
-                        self.void(address, &copy, &CopyFailure::expired(), 0, now).await?;
+                    Unresolved::Claimed(copy, waste) => {
+                        self.void(address, &copy, &CopyFailure::expired(), waste, now)
+                            .await?;
                     }
                     Unresolved::Unclaimed(estimate) => self.fail_unclaimed(address, estimate, now).await?,
                 }
@@ -156,9 +164,14 @@ impl Store {
             match copy.filter(|copy| copy.run == Some(address.run)) {
                 None => unheld.push(Unresolved::Unclaimed(estimate)),
                 Some(copy) => match copy.state {
-                    CopyState::Queued => unheld.push(Unresolved::Claimed(Box::new(copy))),
+                    CopyState::Queued => {
+                        let waste = copy.kept_tokens;
+                        unheld.push(Unresolved::Claimed(Box::new(copy), waste));
+                    }
+                    // Nobody meters what its worker may have paid before it died.
                     CopyState::Leased if copy.lease_until.is_some_and(|until| until < now) => {
-                        unheld.push(Unresolved::Claimed(Box::new(copy)));
+                        let waste = copy.kept_tokens.saturating_add(copy.at_risk_tokens());
+                        unheld.push(Unresolved::Claimed(Box::new(copy), waste));
                     }
                     CopyState::New | CopyState::Leased | CopyState::Graded | CopyState::Failed => {}
                 },
@@ -192,7 +205,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the table is.
     pub async fn hand_back(&self, address: &Address, copy: &Copy, now: UnixMillis) -> Result<(), Failure> {
-        let copy = Unresolved::Claimed(Box::new(copy.clone()));
+        let copy = Unresolved::Claimed(Box::new(copy.clone()), copy.kept_tokens);
         self.give_back_chunk(address, &[copy], now).await?;
         Ok(())
     }
@@ -206,7 +219,11 @@ impl Store {
         let mut writes = Writes::new(&self.table);
         for copy in chunk {
             let operation = Operation::Void(address.run, copy.id());
-            write_line(&mut writes, address, &operation, NOTHING, now)?;
+            let entry = Entry::Charge {
+                tokens: 0,
+                waste: copy.waste_tokens(),
+            };
+            write_line(&mut writes, address, &operation, entry, now)?;
             match copy {
                 // What was not the run's may be by now: a copy that it claimed meanwhile is not let go.
                 Unresolved::Unclaimed(estimate) => writes.check(
@@ -215,9 +232,9 @@ impl Store {
                     values([(":run", s(address.run.to_string()))]),
                 ),
                 // Its line is written once, so it is not resolved: with the same epoch, nobody else has it.
-                Unresolved::Claimed(copy) => writes.change(Change {
+                Unresolved::Claimed(copy, _) => writes.change(Change {
                     key: keys::copy(address.assignment, copy.copy),
-                    change: "SET #state = :before REMOVE #lease_until, #holder, #phase",
+                    change: "SET #state = :before REMOVE #lease_until, #holder, #phase, #kept_tokens, #released_epoch",
                     condition: "#run = :run AND #epoch = :epoch",
                     values: values([
                         (":before", s(copy.state_given_back().name())),
@@ -229,13 +246,15 @@ impl Store {
         }
         let count = i128::try_from(chunk.len()).unwrap_or_default();
         let held: u64 = chunk.iter().map(Unresolved::held_tokens).sum();
+        let waste: u64 = chunk.iter().map(Unresolved::waste_tokens).sum();
         writes.change(Change {
             key: keys::reservation(address),
-            change: "SET #open = #open - :count, #free = #free + :held, #let_go = :yes",
+            change: "SET #open = #open - :count, #free = #free + :held, #waste = #waste + :waste, #let_go = :yes",
             condition: "#state = :pending",
             values: values([
                 (":count", n(count)),
                 (":held", n(held)),
+                (":waste", n(waste)),
                 (":yes", AttributeValue::Bool(true)),
                 (":pending", s(ReservationState::Pending.name())),
             ]),

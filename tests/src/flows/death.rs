@@ -16,6 +16,8 @@ use tokio::sync::Notify;
 /// When a worker dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moment {
+    /// The cache is warm, and nobody was charged for it.
+    Warmed,
     /// The run's copies are its own, and nobody was told.
     Claimed,
     /// It holds the copy, and has asked nothing.
@@ -39,6 +41,7 @@ impl Moment {
         };
         let puts = |folder: &str| request.method() == "PUT" && request.uri().contains(folder);
         match self {
+            Self::Warmed => target.ends_with(".TransactWriteItems") && says(":warm"),
             Self::Claimed => target.ends_with(".TransactWriteItems") && says(":zero"),
             Self::Leased => target.ends_with(".UpdateItem") && says(":holder"),
             Self::Answered | Self::AnswerKept => puts("/replies/"),
@@ -49,7 +52,7 @@ impl Moment {
 
     /// Whether the request of the moment is still carried out.
     fn carried_out(self) -> bool {
-        self != Self::Answered
+        !matches!(self, Self::Answered | Self::Warmed)
     }
 }
 

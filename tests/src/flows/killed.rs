@@ -21,7 +21,7 @@ use super::world::World;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A run of one copy, prepared: the assignment, the run, and the copy's message, in hand.
-async fn prepared(world: &World) -> (String, String, Vec<Message>) {
+pub(super) async fn prepared(world: &World) -> (String, String, Vec<Message>) {
     let (assignment, run, _) = world.teacher().one_copy_started().await;
     let prepare = world.receive().await;
     assert!(world.deliver(&world.worker(), &prepare).await.is_empty());
@@ -64,7 +64,7 @@ async fn is_finished_once_after(moment: Moment) {
     assert_eq!(record["state"], "done", "{moment:?}: {record}");
     assert_eq!(record["copies"]["graded"], 1, "{moment:?}: {record}");
     let (again, lost) = match moment {
-        Moment::Claimed | Moment::Leased => (1, 0),
+        Moment::Warmed | Moment::Claimed | Moment::Leased => (1, 0),
         Moment::Answered => (1, paid[1].usage.charged_tokens()),
         Moment::AnswerKept | Moment::ResultStored | Moment::Settled => (0, 0),
     };
@@ -75,6 +75,10 @@ async fn is_finished_once_after(moment: Moment) {
     );
     let used = world.billed_tokens() - lost;
     assert_eq!(record["tokens"]["used"], used, "{moment:?}");
+    let account = world.accounted().await;
+    assert_eq!((account.charged, account.waste), (used, 0), "{moment:?}");
+    // Nobody knows what it had asked when it died.
+    assert_eq!(account.unknown > 0, !settled, "{moment:?}");
 
     // The dead worker's message comes back at last, to nothing.
     assert!(

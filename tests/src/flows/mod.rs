@@ -2,6 +2,7 @@
 //! functions, a real emulator, a provider on this machine; only the time is the test's.
 
 mod access;
+mod accounted;
 mod bad_input;
 mod correlation;
 mod death;

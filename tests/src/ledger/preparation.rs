@@ -6,7 +6,7 @@ use shared::domain::run::{Address, PREFIX_RESERVE_TOKENS, ReservationState};
 use shared::store::Preparation;
 
 use super::on_both;
-use super::world::{AT_ONCE, GRANTED, LEASE_SECONDS, World, warm_up};
+use super::world::{AT_ONCE, GRANTED, LEASE_SECONDS, World, grader, warm_up};
 use crate::emulators::Emulator;
 
 on_both! {
@@ -20,7 +20,13 @@ async fn lease(world: &World, address: &Address) -> Preparation {
     let until = world.now().plus_seconds(LEASE_SECONDS);
     world
         .store
-        .lease_preparation(address, &RunId::mint(world.now()).to_string(), world.now(), until)
+        .lease_preparation(
+            address,
+            &RunId::mint(world.now()).to_string(),
+            &grader(),
+            world.now(),
+            until,
+        )
         .await
         .unwrap()
 }
@@ -83,7 +89,8 @@ async fn a_preparation_is_one_workers_at_a_time_and_tried_a_bounded_number_of_ti
         );
         world.clock.advance_seconds(LEASE_SECONDS + 1);
     }
-    assert_eq!(lease(&world, &address).await, Preparation::Exhausted);
+    let exhausted = lease(&world, &address).await;
+    assert!(matches!(exhausted, Preparation::Exhausted(_)), "{exhausted:?}");
     world
         .store
         .claim_copies(&address, world.now())

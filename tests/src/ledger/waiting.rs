@@ -7,7 +7,7 @@ use shared::domain::time::UnixMillis;
 use shared::store::{Extended, Preparation};
 
 use super::on_both;
-use super::world::{AT_ONCE, GRANTED, LEASE_SECONDS, World};
+use super::world::{AT_ONCE, GRANTED, LEASE_SECONDS, World, grader};
 use crate::emulators::Emulator;
 
 on_both! {
@@ -53,8 +53,11 @@ async fn a_copy_that_waits_is_taken_by_no_message_before_its_time(emulator: Emul
 
 async fn prepare(world: &World, address: &Address, holder: &str) -> Preparation {
     let until = world.now().plus_seconds(LEASE_SECONDS);
-    let leased = world.store.lease_preparation(address, holder, world.now(), until);
-    leased.await.unwrap()
+    world
+        .store
+        .lease_preparation(address, holder, &grader(), world.now(), until)
+        .await
+        .unwrap()
 }
 
 async fn a_preparation_that_was_put_off_is_taken_by_nobody_before_its_time(emulator: Emulator) {

@@ -12,7 +12,7 @@ use shared::store::{EntryLine, Extended, Preparation, Queue, Reserve};
 use sweeper::{Doors, sweep};
 
 use crate::faulty::Faulty;
-use crate::ledger::world::{GRANTED, LEASE_SECONDS, World, charge, estimates, warm_up};
+use crate::ledger::world::{GRANTED, LEASE_SECONDS, World, charge, estimates, grader, warm_up};
 
 const ESTIMATE: u64 = 5_000;
 /// What the first copy is to hold, in two steps: what the warm-up left is enough for the first alone.
@@ -223,12 +223,12 @@ impl System {
         self.attempts.set(self.attempts.get() + 1);
         let holder = self.attempts.get().to_string();
         let epoch = match store
-            .lease_preparation(address, &holder, now, now.plus_seconds(LEASE_SECONDS))
+            .lease_preparation(address, &holder, &grader(), now, now.plus_seconds(LEASE_SECONDS))
             .await?
         {
             Preparation::Taken(record) => record.prepare_epoch,
             Preparation::Busy(_) => return Ok(Next::Later),
-            Preparation::Exhausted => {
+            Preparation::Exhausted(_) => {
                 store.expire(address, now).await?;
                 return Ok(Next::Done);
             }
