@@ -1,9 +1,9 @@
 //! The audit: does each counter equal the fold of its entries (I1, I2)?
 //!
-//! Audited are ledgers in which something happens: one with a pending run, once an hour, and one whose run this
-//! sweep finished, at once. Not audited is a ledger that has no pending run at its minute of the hour and whose
-//! runs were all finished by their workers: finding it would take a list of all ledgers, which the table does not
-//! have. It is audited with one of its next runs; a line that was wrong then is wrong still.
+//! Audited are ledgers in which something happens: one with a new run, at the first sweep that sees it; one with a
+//! pending run, once an hour; one whose run this sweep finished, at once. Not audited is a ledger whose runs were all
+//! over between two sweeps: finding it would take a list of all ledgers, which the table does not have. It is audited
+//! with the first of its runs that takes longer; a line that was wrong then is wrong still.
 
 use std::collections::HashSet;
 

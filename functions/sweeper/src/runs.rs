@@ -13,6 +13,8 @@ use crate::{AT_ONCE, Doors, PAGES_MAX, Swept, audit, counted};
 const RUNS_MAX: i32 = 500;
 /// A run starts within this, or its first message is sent again. Unit: seconds.
 const START_SECONDS_MAX: i64 = 120;
+/// From one sweep to the next, as `template.yaml` says. Unit: seconds.
+const SWEEP_SECONDS: i64 = 60;
 /// How often the messages of waiting copies are sent again. Unit: minutes.
 const RESEND_MINUTES: u64 = 15;
 
@@ -40,30 +42,34 @@ pub(crate) async fn advance_all(doors: &Doors, now: UnixMillis) -> Swept {
 
 /// Brings some pending runs nearer their end, then audits the ledgers that are due and those of runs that ended.
 async fn advance_page(doors: &Doors, runs: &[PendingRun], now: UnixMillis) -> Swept {
-    let steps = runs
-        .iter()
-        .map(async |run| (run, counted("run", advance(doors, run, now).await)));
+    let steps = runs.iter().map(async |run| {
+        let advanced = advance(doors, run, now).await;
+        let is_new = advanced.as_ref().is_ok_and(|(_, is_new)| *is_new);
+        (run, is_new, counted("run", advanced.map(|(swept, _)| swept)))
+    });
     let steps: Vec<_> = steps.collect();
-    let advanced: Vec<(&PendingRun, Swept)> = stream::iter(steps).buffer_unordered(AT_ONCE).collect().await;
+    let advanced: Vec<(&PendingRun, bool, Swept)> =
+        stream::iter(steps).buffer_unordered(AT_ONCE).collect().await;
     let audited = advanced
         .iter()
-        .filter(|(run, swept)| swept.finished > 0 || audit::is_due(run.account, now))
-        .map(|(run, _)| (run.account, run.period.clone()))
+        .filter(|(run, is_new, swept)| *is_new || swept.finished > 0 || audit::is_due(run.account, now))
+        .map(|(run, ..)| (run.account, run.period.clone()))
         .collect();
     let audited = audit::audit(&doors.store, audited).await;
     advanced
         .into_iter()
-        .map(|(_, swept)| swept)
+        .map(|(.., swept)| swept)
         .chain([audited])
         .sum()
 }
 
-/// Brings one pending run nearer its end.
-async fn advance(doors: &Doors, run: &PendingRun, now: UnixMillis) -> Result<Swept, Failure> {
+/// Brings one pending run nearer its end, and tells whether this is the first sweep that sees it.
+async fn advance(doors: &Doors, run: &PendingRun, now: UnixMillis) -> Result<(Swept, bool), Failure> {
     let mut swept = Swept::default();
     let Some((address, reservation)) = doors.store.pending_run(run).await? else {
-        return Ok(swept);
+        return Ok((swept, false));
     };
+    let is_new = now < reservation.created_at.plus_seconds(SWEEP_SECONDS);
     let after = if reservation.open == 0 {
         doors.store.finish(&address, now).await?
     } else if reservation.expires_at < now {
@@ -79,7 +85,7 @@ async fn advance(doors: &Doors, run: &PendingRun, now: UnixMillis) -> Result<Swe
         Some(ReservationState::Pending) => swept.pending = 1,
         None => {}
     }
-    Ok(swept)
+    Ok((swept, is_new))
 }
 
 /// Sends again what a run is waiting for: the start of one whose preparation died, copies whose worker died, and,
