@@ -6,7 +6,7 @@ use shared::domain::copy::{Copy, CopyState};
 use shared::domain::ids::RunId;
 use shared::domain::plan::Plan;
 use shared::domain::quota::Counter;
-use shared::domain::run::{Reservation, ReservationState, RunState};
+use shared::domain::run::{Grader, Reservation, ReservationState, RunState};
 use shared::grading::Phase;
 use shared::grading::result::{CopyResult, PhaseCost};
 use shared::http::problem_type;
@@ -19,6 +19,9 @@ pub struct RunView {
     id: String,
     state: RunState,
     rubric_version: u32,
+    /// What grades it; there once it is prepared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grader: Option<Grader>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_of: Option<String>,
     copies: Counts,
@@ -60,6 +63,7 @@ impl RunView {
             id: record.run.run.to_string(),
             state: reservation.run_state(),
             rubric_version: record.run.rubric_version,
+            grader: record.grader.clone(),
             retry_of: record.run.retry_of.map(|run| run.to_string()),
             copies: Counts {
                 total: reservation.total,

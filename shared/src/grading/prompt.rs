@@ -59,11 +59,7 @@ pub fn grading(exam: &Exam<'_>, copy: &MaskedCopy) -> Prompt {
         .map(|(_, text)| text)
         .filter(|text| !text.is_empty())
         .collect();
-    let text = format!(
-        "<copie code=\"{}\">\n{}\n</copie>\n{AFTER_COPY}",
-        copy.code(),
-        pages.join("\n")
-    );
+    let text = copy_text(&copy.code().to_string(), &pages.join("\n"));
     Prompt {
         phase: Phase::Grading,
         prefix: grading_prefix(exam),
@@ -89,12 +85,9 @@ pub fn transcription_warm_up() -> Prompt {
 }
 
 fn transcription_of_chunk(pages: &[PageImage]) -> Prompt {
-    let parts = pages.iter().flat_map(|page| {
-        [
-            Part::Text(format!("Page {} :", page.number)),
-            Part::Jpeg(page.jpeg.clone()),
-        ]
-    });
+    let parts = pages
+        .iter()
+        .flat_map(|page| [Part::Text(page_label(page.number)), Part::Jpeg(page.jpeg.clone())]);
     let count = u32::try_from(pages.len()).unwrap_or(u32::MAX);
     Prompt {
         phase: Phase::Detection,
@@ -113,17 +106,20 @@ pub fn grading_output_tokens_max(rubric: &Rubric) -> u32 {
     OUTPUT_TOKENS_OF_A_COPY.saturating_add(OUTPUT_TOKENS_PER_CRITERION.saturating_mul(criteria))
 }
 
-/// The version of all that we say to models: twelve hexadecimal digits of the content of the prompts and schemas.
+/// The version of all that we say to models: twelve hexadecimal digits of the content of the prompts, their frames and
+/// schemas.
 #[must_use]
 pub fn prompt_version() -> String {
-    let schemas = [grading_schema(std::iter::empty()), transcription_schema()];
+    let nobody = FullNames::new([]);
+    let assignment = tagged_json(&Assignment::default(), &nobody);
     let mut hash = Sha256::new();
     for part in [
-        GRADING,
+        &exam_text(&assignment, ""),
+        &copy_text("", ""),
+        &grading_schema(std::iter::empty()).to_string(),
         TRANSCRIPTION,
-        AFTER_COPY,
-        &schemas[0].to_string(),
-        &schemas[1].to_string(),
+        &page_label(0),
+        &transcription_schema().to_string(),
     ] {
         // The length keeps two texts from sliding into each other.
         hash.update(part.len().to_be_bytes());
@@ -134,16 +130,18 @@ pub fn prompt_version() -> String {
     version
 }
 
+/// What a model is told of an assignment.
+#[derive(Default, Serialize)]
+struct Assignment<'a> {
+    title: &'a str,
+    subject: &'a str,
+    level: &'a str,
+    feedback_language: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statement: Option<&'a str>,
+}
+
 fn grading_prefix(exam: &Exam<'_>) -> String {
-    #[derive(Serialize)]
-    struct Assignment<'a> {
-        title: &'a str,
-        subject: &'a str,
-        level: &'a str,
-        feedback_language: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        statement: Option<&'a str>,
-    }
     let assignment = Assignment {
         title: exam.title,
         subject: exam.subject,
@@ -155,11 +153,22 @@ fn grading_prefix(exam: &Exam<'_>) -> String {
         statement: exam.statement,
     };
     let names = FullNames::new(exam.pupils.iter().map(String::as_str));
-    format!(
-        "{GRADING}\n<devoir>{}</devoir>\n<bareme>{}</bareme>\n",
-        tagged_json(&assignment, &names),
-        tagged_json(exam.rubric, &names)
+    exam_text(
+        &tagged_json(&assignment, &names),
+        &tagged_json(exam.rubric, &names),
     )
+}
+
+fn exam_text(assignment: &str, rubric: &str) -> String {
+    format!("{GRADING}\n<devoir>{assignment}</devoir>\n<bareme>{rubric}</bareme>\n")
+}
+
+fn copy_text(code: &str, text: &str) -> String {
+    format!("<copie code=\"{code}\">\n{text}\n</copie>\n{AFTER_COPY}")
+}
+
+fn page_label(number: u32) -> String {
+    format!("Page {number} :")
 }
 
 /// Whether the part of a prompt that all copies share holds this person's whole name.

@@ -86,6 +86,9 @@ async fn a_class_is_graded_from_upload_to_result() {
         if state == "graded" {
             let result = teacher.result(&assignment, id).await;
             assert_a_whole_result(copy, &result);
+            for fact in ["provider", "model", "prompt_version"] {
+                assert_eq!(result[fact], after["grader"][fact], "{path}: {fact}");
+            }
             let hidden = result["hidden_text"][0]["text"].as_str();
             let orders = hidden.is_some_and(|text| text.contains("20/20"));
             assert_eq!(orders, flags.contains(&"hidden_text"), "{path}: {result}");
