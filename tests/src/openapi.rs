@@ -136,6 +136,7 @@ async fn contract() -> OpenApi {
         key_secret: "stripe".to_owned(),
         catalogue,
         web_origin: "https://corrigeuse.example".to_owned(),
+        portal: None,
         sessions,
         clock,
     });

@@ -46,6 +46,9 @@ pub struct Doors {
     /// Where the web app is: Stripe's pages send the browser back there.
     #[from_ref(skip)]
     pub web_origin: String,
+    /// Id of the configuration that Stripe's portal is opened with, if it is not Stripe's default one.
+    #[from_ref(skip)]
+    pub portal: Option<String>,
     /// Checks session tokens.
     pub sessions: Sessions,
     /// Tells the time.

@@ -23,6 +23,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         // A catalogue that cannot be sold from stops the function here.
         catalogue: json_or_default(variable::CATALOGUE)?,
         web_origin: required(variable::WEB_ORIGIN)?,
+        portal: optional(variable::STRIPE_PORTAL_CONFIGURATION),
         sessions: Sessions::new(clock.clone(), keys),
         clock,
     };

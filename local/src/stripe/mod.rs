@@ -45,6 +45,7 @@ pub mod catalogue;
 pub mod change;
 pub mod checkout;
 pub mod clock;
+pub mod configuration;
 pub mod courier;
 pub mod customer;
 mod cycle;

@@ -1,9 +1,16 @@
 //! What we read of Stripe's answers: the fields that decide something, and no others. The whole objects and
 //! their decoders weigh megabytes (docs/adr/0016-stripe-client.md). A value that we do not know stays text.
 
+mod portal;
+
 use std::collections::HashMap;
 
 use serde::Deserialize;
+
+pub use portal::{
+    PortalCancel, PortalCondition, PortalConfiguration, PortalFeatures, PortalProduct, PortalSchedule,
+    PortalSession, PortalUpdate,
+};
 
 /// One page of a list.
 #[derive(Debug, Clone, Deserialize)]
@@ -421,11 +428,4 @@ pub struct EventObject {
     /// Its charge (a dispute has no customer).
     #[serde(default)]
     pub charge: Option<Expandable>,
-}
-
-/// A page that is shown once: Stripe's portal.
-#[derive(Debug, Clone, Deserialize)]
-pub struct PortalSession {
-    /// Where it is.
-    pub url: String,
 }

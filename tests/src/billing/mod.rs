@@ -2,12 +2,14 @@
 
 mod accounts;
 mod acts;
+mod buyer;
 mod checkout;
 mod delivery;
 mod histories;
 mod kills;
 mod letters;
 mod place;
+mod portal;
 mod races;
 mod scenarios;
 mod storm;

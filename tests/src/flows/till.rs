@@ -17,6 +17,7 @@ use shared::billing::{Connection, Patience};
 use shared::domain::catalogue::Catalogue;
 use shared::http::Sessions;
 use shared::store::Clients;
+use shared::telemetry::Lines;
 
 use super::world::World;
 use crate::billing::world::{KEY, fifo, sold};
@@ -63,6 +64,7 @@ impl Till {
             key_secret: key_secret.clone(),
             catalogue: Catalogue::default(),
             web_origin: "https://app.example".to_owned(),
+            portal: None,
             sessions: Sessions::new(world.clock.clone(), move || {
                 let pem = pem.clone();
                 async move { Ok(pem) }
@@ -85,6 +87,8 @@ impl Till {
                 secrets,
                 key_secret,
                 catalogue: Catalogue::default(),
+                portal: None,
+                metrics: Lines::Stdout,
                 clock: world.clock.clone(),
             },
             stripe,

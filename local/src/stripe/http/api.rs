@@ -50,6 +50,9 @@ fn route(world: &mut World, call: &Call, params: Params) -> Result<Value, Refusa
         ("POST", ["checkout", "sessions", id, "expire"]) => customers::expire(world, id, params),
         ("POST", ["billing_portal", "sessions"]) => customers::create_portal(world, params),
         ("GET", ["billing_portal", "configurations"]) => customers::portal_configurations(world, params),
+        ("GET", ["billing_portal", "configurations", id]) => {
+            customers::portal_configuration(world, id, params)
+        }
         ("POST", ["test_helpers", "test_clocks"]) => clocks::create(world, params),
         ("GET", ["test_helpers", "test_clocks", id]) => clocks::retrieve(world, id, params),
         ("DELETE", ["test_helpers", "test_clocks", id]) => clocks::delete(world, id, params),
