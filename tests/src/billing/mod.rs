@@ -8,6 +8,7 @@ mod delivery;
 mod histories;
 mod kills;
 mod letters;
+mod nightly;
 mod place;
 mod portal;
 mod races;
