@@ -137,6 +137,7 @@ async fn contract() -> OpenApi {
         catalogue,
         web_origin: "https://corrigeuse.example".to_owned(),
         portal: None,
+        answer_max: checkout::ANSWER_MAX,
         sessions,
         clock,
     });

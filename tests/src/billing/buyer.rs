@@ -1,8 +1,9 @@
 //! A teacher who buys and changes, at the door of `checkout`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use ::checkout::{Doors, router};
+use ::checkout::{ANSWER_MAX, Doors, router};
 use aws_config::SdkConfig;
 use axum::Router;
 use axum::body::Body;
@@ -46,8 +47,8 @@ impl Shop {
         }
     }
 
-    /// The door of `world`, through which Stripe is asked at `connection`.
-    pub(super) fn door(&self, world: &World, connection: &Connection) -> Router {
+    /// The door of `world`, through which Stripe is asked at `connection`, for so long.
+    pub(super) fn door(&self, world: &World, connection: &Connection, answer_max: Duration) -> Router {
         let pem: Arc<str> = self.keys.public_pem.as_str().into();
         let clock = world.doors.clock.clone();
         let (door, _) = router(Doors {
@@ -58,6 +59,7 @@ impl Shop {
             catalogue: world.doors.catalogue.clone(),
             web_origin: "https://app.example".to_owned(),
             portal: world.doors.portal.clone(),
+            answer_max,
             sessions: Sessions::new(clock.clone(), move || {
                 let pem = pem.clone();
                 async move { Ok(pem) }
@@ -88,7 +90,7 @@ impl Buyer {
 
     pub(super) fn at(shop: &Arc<Shop>, world: World) -> Self {
         Self {
-            door: shop.door(&world, &world.doors.connection),
+            door: shop.door(&world, &world.doors.connection, ANSWER_MAX),
             shop: Arc::clone(shop),
             world,
         }

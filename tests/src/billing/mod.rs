@@ -2,6 +2,7 @@
 
 mod accounts;
 mod acts;
+mod away;
 mod buyer;
 mod checkout;
 mod delivery;

@@ -65,6 +65,7 @@ impl Till {
             catalogue: Catalogue::default(),
             web_origin: "https://app.example".to_owned(),
             portal: None,
+            answer_max: ::checkout::ANSWER_MAX,
             sessions: Sessions::new(world.clock.clone(), move || {
                 let pem = pem.clone();
                 async move { Ok(pem) }
