@@ -6,6 +6,7 @@ use stripe_billing::billing_portal_configuration::{
 };
 use stripe_billing::billing_portal_session::CreateBillingPortalSession;
 use stripe_billing::invoice::ListInvoice;
+use stripe_billing::invoice_line_item::ListInvoiceInvoiceLineItem;
 use stripe_billing::subscription::{ListSubscription, ListSubscriptionStatus};
 use stripe_checkout::checkout_session::RetrieveCheckoutSession;
 use stripe_client_core::{RequestBuilder, StripeRequest};
@@ -29,7 +30,7 @@ const PAGE: i64 = 100;
 /// A list, as far as it was read.
 #[derive(Debug, Clone)]
 pub struct Listed<T> {
-    /// The objects, newest first.
+    /// The objects, in Stripe's order: newest first, but for lines.
     pub objects: Vec<T>,
     /// Older ones were left out.
     pub cut: bool,
@@ -79,6 +80,18 @@ impl Stripe {
                 .expand(["data.payments".to_owned()])
                 .limit(PAGE);
             after_or_first(list, after, ListInvoice::starting_after)
+        })
+        .await
+    }
+
+    /// The lines of an invoice, of which it shows only the first itself.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn lines_of(&self, invoice: &str, pages_max: u32) -> Result<Listed<wire::Line>, Refusal> {
+        self.pages(pages_max, |after| {
+            let list = ListInvoiceInvoiceLineItem::new(invoice).limit(PAGE);
+            after_or_first(list, after, ListInvoiceInvoiceLineItem::starting_after)
         })
         .await
     }

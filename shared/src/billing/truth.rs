@@ -14,6 +14,10 @@ const SUBSCRIPTION_PAGES_MAX: u32 = 5;
 const MONEY_PAGES_MAX: u32 = 3;
 /// Open invoices whose payment is looked at. A subscription has one.
 const INTENTS_MAX: usize = 3;
+/// Invoices, newest first, whose lines are read to the end where an invoice itself shows only the first ten; and pages of a
+/// hundred lines. Ours have three: more come of changes in Stripe's Dashboard that the next invoice asks for.
+const LONG_INVOICES_MAX: usize = 5;
+const LINE_PAGES_MAX: u32 = 3;
 
 /// All that Stripe knows of one customer. A deleted one has nothing.
 ///
@@ -28,11 +32,12 @@ pub async fn truth(stripe: &Stripe, customer: &str) -> Result<Truth, Failure> {
     if subscriptions.cut {
         return Err(undecided("more subscriptions than anybody has"));
     }
-    let invoices = stripe.invoices_of(customer, MONEY_PAGES_MAX).await?;
+    let mut invoices = stripe.invoices_of(customer, MONEY_PAGES_MAX).await?;
     let charges = stripe.charges_of(customer, MONEY_PAGES_MAX).await?;
     if invoices.cut || charges.cut {
         tracing::warn!(customer, "old invoices or charges were not looked at");
     }
+    read_long(stripe, &mut invoices.objects).await?;
     let mut truth = Truth {
         contact: subscriptions.objects.first().and_then(contact),
         ..Truth::default()
@@ -53,6 +58,23 @@ pub async fn truth(stripe: &Stripe, customer: &str) -> Result<Truth, Failure> {
         truth.charges.push(read_charge(stripe, charge).await?);
     }
     Ok(truth)
+}
+
+/// Reads the lines that invoices do not show. Stripe puts a period's own line behind what was changed before.
+async fn read_long(stripe: &Stripe, invoices: &mut [wire::Invoice]) -> Result<(), Failure> {
+    let long = invoices.iter_mut().filter(|invoice| invoice.lines.has_more);
+    for (number, invoice) in long.enumerate() {
+        let mut cut = true;
+        if number < LONG_INVOICES_MAX {
+            let lines = stripe.lines_of(&invoice.id, LINE_PAGES_MAX).await?;
+            invoice.lines.data = lines.objects;
+            cut = lines.cut;
+        }
+        if cut {
+            tracing::warn!(invoice = invoice.id, "lines of an invoice were not looked at");
+        }
+    }
+    Ok(())
 }
 
 fn undecided(what: &str) -> Failure {
@@ -300,11 +322,11 @@ mod tests {
             "parent": { "subscription_details": { "subscription": "sub_1" } },
             "hosted_invoice_url": "https://invoice",
             "lines": { "data": [
-                { "period": { "start": 20 }, "parent": { "subscription_item_details": { "proration": false } },
+                { "id": "il_1", "period": { "start": 20 }, "parent": { "subscription_item_details": { "proration": false } },
                   "amount": 3_900, "pricing": { "price_details": { "price": "price_pro" } } },
-                { "period": { "start": 21 }, "parent": { "subscription_item_details": { "proration": true } },
+                { "id": "il_2", "period": { "start": 21 }, "parent": { "subscription_item_details": { "proration": true } },
                   "amount": -700, "pricing": { "price_details": { "price": "price_given_back" } } },
-                { "period": { "start": 22 }, "parent": { "invoice_item_details": { "proration": true } },
+                { "id": "il_3", "period": { "start": 22 }, "parent": { "invoice_item_details": { "proration": true } },
                   "amount": 5, "pricing": null },
             ] },
             "payments": { "data": [{ "payment": { "payment_intent": "pi_1" } }, { "payment": { "charge": "py_1" } }] },

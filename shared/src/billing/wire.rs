@@ -15,7 +15,7 @@ pub use portal::{
 /// One page of a list.
 #[derive(Debug, Clone, Deserialize)]
 pub struct List<T> {
-    /// Its objects, newest first.
+    /// Its objects, newest first, but for an invoice's lines.
     pub data: Vec<T>,
     /// Whether another page follows.
     #[serde(default)]
@@ -64,7 +64,7 @@ macro_rules! identified {
     )*};
 }
 
-identified!(Id Customer Subscription Invoice Charge Schedule Event);
+identified!(Id Customer Subscription Invoice Line Charge Schedule Event);
 
 impl<T: Identified> Expandable<T> {
     /// The id.
@@ -201,7 +201,7 @@ pub struct Invoice {
     /// What it is for.
     #[serde(default)]
     pub parent: Option<InvoiceParent>,
-    /// Its lines.
+    /// Its lines, the first ten of them.
     #[serde(default)]
     pub lines: List<Line>,
     /// What it asks for. Unit: cents of `currency`.
@@ -239,6 +239,8 @@ pub struct OfSubscription {
 /// A line of an invoice.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Line {
+    /// Its id.
+    pub id: String,
     /// The time that it pays for. Unit: seconds.
     pub period: LinePeriod,
     /// Where it comes from.

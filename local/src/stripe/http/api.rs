@@ -71,6 +71,7 @@ fn route(world: &mut World, call: &Call, params: Params) -> Result<Value, Refusa
         ("GET", ["invoices"]) => billing::invoices(world, params),
         ("POST", ["invoices", "create_preview"]) => billing::preview(world, params),
         ("GET", ["invoices", id]) => billing::invoice(world, id, params),
+        ("GET", ["invoices", id, "lines"]) => billing::lines(world, id, params),
         ("POST", ["invoices", id, "pay"]) => billing::pay(world, id, params),
         ("POST", ["invoices", id, "void"]) => billing::void(world, id, params),
 
