@@ -214,14 +214,16 @@ async fn read_charge(stripe: &Stripe, charge: &wire::Charge) -> Result<Charge, F
 /// A bank may dispute a charge twice: money that is gone counts before money that may go.
 fn worst(disputes: &[wire::Dispute]) -> Option<Dispute> {
     let standings: Vec<Dispute> = disputes.iter().map(|it| standing(&it.status)).collect();
-    [Dispute::Lost, Dispute::Open, Dispute::Won]
+    [Dispute::Lost, Dispute::Open, Dispute::Inquiry, Dispute::Won]
         .into_iter()
         .find(|it| standings.contains(it))
 }
 
-/// <https://docs.stripe.com/api/disputes/object#dispute_object-status>; an inquiry counts while it is open.
+/// <https://docs.stripe.com/api/disputes/object#dispute_object-status>. The `warning_` ones are of an inquiry, which takes no
+/// money: <https://docs.stripe.com/disputes/how-disputes-work#inquiries>.
 fn standing(status: &str) -> Dispute {
     match status {
+        "warning_needs_response" | "warning_under_review" => Dispute::Inquiry,
         "won" | "warning_closed" | "prevented" => Dispute::Won,
         "lost" => Dispute::Lost,
         _ => Dispute::Open,
@@ -365,14 +367,18 @@ mod tests {
         assert_eq!(of(&[]), None);
         for (status, expected) in [
             ("needs_response", Dispute::Open),
-            ("warning_under_review", Dispute::Open),
+            ("under_review", Dispute::Open),
+            ("invented", Dispute::Open),
+            ("warning_needs_response", Dispute::Inquiry),
+            ("warning_under_review", Dispute::Inquiry),
             ("won", Dispute::Won),
             ("warning_closed", Dispute::Won),
             ("lost", Dispute::Lost),
         ] {
             assert_eq!(of(&[status]), Some(expected), "{status}");
         }
-        assert_eq!(of(&["won", "needs_response"]), Some(Dispute::Open));
+        assert_eq!(of(&["won", "warning_under_review"]), Some(Dispute::Inquiry));
+        assert_eq!(of(&["warning_closed", "needs_response"]), Some(Dispute::Open));
         assert_eq!(of(&["needs_response", "lost"]), Some(Dispute::Lost));
     }
 }

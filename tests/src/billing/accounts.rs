@@ -143,6 +143,49 @@ async fn a_dispute_freezes_until_it_is_decided() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_inquiry_calls_somebody_and_freezes_nothing_until_it_is_a_dispute() {
+    let mut world = World::new().await;
+    world.buy(Tier::Pro, Card::Ok).await;
+    world.hear().await;
+    let inquiry = world.fake.with(|stripe| {
+        let charge = stripe.charges().iter().next_back().unwrap().id.clone();
+        stripe.open_inquiry(&charge).unwrap().id.clone()
+    });
+    world.hear().await;
+    assert_eq!(world.measured("BillingAlerts"), ["inquiry"]);
+    let plan = world.billing().await.plan(world.now());
+    assert_eq!((plan.tier, plan.hold), (Tier::Pro, None));
+    world
+        .fake
+        .with(|stripe| stripe.escalate_inquiry(&inquiry).map(drop))
+        .unwrap();
+    world.hear().await;
+    let plan = world.billing().await.plan(world.now());
+    assert_eq!((plan.tier, plan.hold), (Tier::Pro, Some(Hold::Frozen)));
+    assert_eq!(world.measured("BillingAlerts"), ["inquiry", "disputed"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_inquiry_that_is_closed_leaves_everything_as_it_was() {
+    let mut world = World::new().await;
+    world.buy(Tier::Pro, Card::Ok).await;
+    world.hear().await;
+    let before = world.billing().await.subscription;
+    let inquiry = world.fake.with(|stripe| {
+        let charge = stripe.charges().iter().next_back().unwrap().id.clone();
+        stripe.open_inquiry(&charge).unwrap().id.clone()
+    });
+    world.hear().await;
+    world
+        .fake
+        .with(|stripe| stripe.close_dispute(&inquiry, true).map(drop))
+        .unwrap();
+    world.hear().await;
+    assert_eq!(world.billing().await.subscription, before);
+    assert_eq!(world.measured("BillingAlerts"), ["inquiry"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_period_is_paid_wherever_its_line_stands_on_a_long_invoice() {
     for changes in [1, 8, 60] {
         let mut world = World::new().await;
