@@ -31,6 +31,8 @@ pub mod variable {
     pub const STRIPE_KEY_SECRET: &str = "STRIPE_KEY_SECRET";
     /// Secret with what Stripe signs its events with (one or two, the new one first).
     pub const STRIPE_SIGNING_SECRET: &str = "STRIPE_SIGNING_SECRET";
+    /// Id of the configuration of Stripe's portal, optional: without it, Stripe's default one.
+    pub const STRIPE_PORTAL_CONFIGURATION: &str = "STRIPE_PORTAL_CONFIGURATION";
     /// Whether Stripe's events are about real money: `true` or `false`.
     pub const STRIPE_LIVEMODE: &str = "STRIPE_LIVEMODE";
     /// Where the web app is, as `https://corrigeuse.example`: Stripe's pages send the browser back there, and

@@ -136,6 +136,8 @@ async fn contract() -> OpenApi {
         key_secret: "stripe".to_owned(),
         catalogue,
         web_origin: "https://corrigeuse.example".to_owned(),
+        portal: None,
+        answer_max: checkout::ANSWER_MAX,
         sessions,
         clock,
     });

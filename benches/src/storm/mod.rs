@@ -25,6 +25,7 @@ use shared::clock::Clock;
 use shared::domain::catalogue::Catalogue;
 use shared::domain::ids::AccountId;
 use shared::store::Clients;
+use shared::telemetry::Lines;
 
 use customers::Customer;
 use fifo::{Outside, Waiting};
@@ -190,6 +191,8 @@ impl Storm {
                 secrets: clients.secrets(clock.clone()),
                 key_secret: "unused".to_owned(),
                 catalogue,
+                portal: None,
+                metrics: Lines::Stdout,
                 clock,
             },
             bare: aws_sdk_dynamodb::Client::new(config),

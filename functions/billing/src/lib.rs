@@ -16,7 +16,7 @@ use shared::domain::catalogue::Catalogue;
 use shared::domain::failure::{Failure, Internal};
 use shared::domain::time::UnixMillis;
 use shared::store::{BillingQueue, Secrets, Store};
-use shared::telemetry::{Metrics, Unit};
+use shared::telemetry::{Lines, Metrics, Unit};
 
 use look::look;
 
@@ -39,6 +39,10 @@ pub struct Doors {
     pub key_secret: String,
     /// What is sold.
     pub catalogue: Catalogue,
+    /// Id of the configuration that Stripe's portal is opened with, if it is not Stripe's default one.
+    pub portal: Option<String>,
+    /// Where metrics go.
+    pub metrics: Lines,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -56,10 +60,11 @@ impl Doors {
     }
 
     fn count(&self, metric: &'static str, kind: &str) {
-        Metrics::of("billing")
+        let line = Metrics::of("billing")
             .with("kind", kind)
             .value(metric, Unit::Count, 1)
-            .emit(self.clock.now_millis());
+            .line(self.clock.now_millis());
+        self.metrics.write(line);
     }
 }
 

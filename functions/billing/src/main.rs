@@ -6,6 +6,7 @@ use shared::billing::{Connection, Patience};
 use shared::clock::Clock;
 use shared::config::{json_or_default, optional, required, variable};
 use shared::store::Clients;
+use shared::telemetry::Lines;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -21,6 +22,8 @@ async fn main() -> Result<(), Error> {
         key_secret: required(variable::STRIPE_KEY_SECRET)?,
         // A catalogue that cannot be sold from stops the function here.
         catalogue: json_or_default(variable::CATALOGUE)?,
+        portal: optional(variable::STRIPE_PORTAL_CONFIGURATION),
+        metrics: Lines::Stdout,
         clock,
     };
     lambda_runtime::run(service_fn(|event: LambdaEvent<serde_json::Value>| async {

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use shared::billing::{Stripe, Told, mismatches, told};
+use shared::billing::{PortalDrift, Stripe, Told, mismatches, portal_drifts, told};
 use shared::domain::billing::{Cause, List, Message, Whose};
 use shared::domain::failure::{Failure, Internal};
 use shared::domain::time::UnixMillis;
@@ -46,6 +46,7 @@ pub(super) async fn page(doors: &Doors, stripe: &Stripe, turn: Turn<'_>) -> Resu
         List::Theirs => theirs(doors, stripe, turn).await?,
         List::Undelivered => undelivered(doors, stripe, turn).await?,
         List::Prices => return prices(doors, stripe).await,
+        List::Portal => return portal(doors, stripe).await,
     };
     if let Some(last) = last {
         if turn.page >= PAGES_MAX {
@@ -132,6 +133,28 @@ async fn prices(doors: &Doors, stripe: &Stripe) -> Result<(), Failure> {
             "a price is not what we say"
         );
         doors.count("BillingAlerts", "price-mismatch");
+    }
+    Ok(())
+}
+
+/// Whether the portal that we open would sell something that our rules do not foresee.
+async fn portal(doors: &Doors, stripe: &Stripe) -> Result<(), Failure> {
+    let named = doors.portal.as_ref();
+    let found = stripe.portal_configuration(named.map(String::as_str)).await?;
+    let drifts = match (&found, named) {
+        (Some(found), _) => portal_drifts(found, &doors.catalogue),
+        (None, Some(named)) => vec![PortalDrift::Unknown(named.clone())],
+        (None, None) => {
+            tracing::warn!("nobody has saved the portal's settings at Stripe yet: none opens");
+            Vec::new()
+        }
+    };
+    for drift in drifts {
+        tracing::error!(
+            kind = drift.code(),
+            "the portal is not set up as it must be: {drift}"
+        );
+        doors.count("PortalDrift", drift.code());
     }
     Ok(())
 }

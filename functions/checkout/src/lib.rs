@@ -27,7 +27,7 @@ use view::{Change, CheckoutQuery, CheckoutView, InvoiceList, PageView, ReturnQue
 
 /// For all that one answer asks of Stripe. API Gateway waits for 29 seconds, and its own 504 is no problem that a client
 /// can read.
-const ANSWER_MAX: Duration = Duration::from_secs(20);
+pub const ANSWER_MAX: Duration = Duration::from_secs(20);
 
 /// What the routes need.
 #[derive(Clone, FromRef)]
@@ -46,6 +46,12 @@ pub struct Doors {
     /// Where the web app is: Stripe's pages send the browser back there.
     #[from_ref(skip)]
     pub web_origin: String,
+    /// Id of the configuration that Stripe's portal is opened with, if it is not Stripe's default one.
+    #[from_ref(skip)]
+    pub portal: Option<String>,
+    /// For all that one answer asks of Stripe: [`ANSWER_MAX`].
+    #[from_ref(skip)]
+    pub answer_max: Duration,
     /// Checks session tokens.
     pub sessions: Sessions,
     /// Tells the time.
@@ -61,7 +67,7 @@ impl Doors {
         let key = self.secrets.get(&self.key_secret).await?;
         self.connection
             .with_key(&key)
-            .map(|stripe| stripe.until(Instant::now() + ANSWER_MAX))
+            .map(|stripe| stripe.until(Instant::now() + self.answer_max))
             .map_err(|error| Failure::Internal(Internal::new(error.to_string())))
     }
 }

@@ -1,6 +1,6 @@
 //! The `checkout` function.
 
-use checkout::{Doors, router};
+use checkout::{ANSWER_MAX, Doors, router};
 use shared::billing::{Connection, Patience};
 use shared::clock::Clock;
 use shared::config::{json_or_default, optional, required, variable};
@@ -23,6 +23,8 @@ async fn main() -> Result<(), lambda_http::Error> {
         // A catalogue that cannot be sold from stops the function here.
         catalogue: json_or_default(variable::CATALOGUE)?,
         web_origin: required(variable::WEB_ORIGIN)?,
+        portal: optional(variable::STRIPE_PORTAL_CONFIGURATION),
+        answer_max: ANSWER_MAX,
         sessions: Sessions::new(clock.clone(), keys),
         clock,
     };

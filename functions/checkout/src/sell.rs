@@ -356,7 +356,7 @@ pub(crate) async fn portal(doors: &Doors, account: AccountId) -> Result<String, 
     let customer = customer.ok_or(Failure::Conflict(Conflict::NotSubscribed))?;
     let stripe = doors.stripe().await?;
     let back = format!("{}/subscription/return", doors.web_origin);
-    match stripe.portal(&customer, &back).await {
+    match stripe.portal(&customer, &back, doors.portal.as_deref()).await {
         Err(Refusal::Missing) if customer::is_deleted(&stripe, &customer).await? => {
             Err(Failure::Conflict(Conflict::NotSubscribed))
         }

@@ -25,6 +25,8 @@
 //! | `POST /_control/clock` | `{"advance_seconds": 3600}` |
 //! | `POST /_control/customers/{id}/card` | `{"card": "ok"}`, or `declined`, `needs_action`, `declined_later`, `action_later` |
 //! | `POST /_control/charges/{id}/dispute` | the customer disowns a charge |
+//! | `POST /_control/charges/{id}/inquiry` | the customer's bank asks about a charge, and takes no money |
+//! | `POST /_control/disputes/{id}/escalate` | an inquiry becomes a dispute |
 //! | `POST /_control/disputes/{id}/close` | `{"won": false}` |
 //! | `POST /_control/refunds` | `{"charge": "ch_…", "amount": 450}`, in cents; all that is left without an amount |
 //! | `POST /_control/endpoint` | `{"url": "http://…", "secrets": ["whsec_…"]}` |
@@ -45,6 +47,7 @@ pub mod catalogue;
 pub mod change;
 pub mod checkout;
 pub mod clock;
+pub mod configuration;
 pub mod courier;
 pub mod customer;
 mod cycle;

@@ -42,7 +42,7 @@ pub struct NewRefund {
     pub metadata: Metadata,
 }
 
-/// A charge that the customer disowned at the bank.
+/// A charge that the customer disowned at the bank, or that the bank asks about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dispute {
     /// `du_…`.
@@ -63,6 +63,8 @@ pub struct Dispute {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "Stripe's own words")]
 pub enum DisputeStatus {
+    WarningNeedsResponse,
+    WarningClosed,
     NeedsResponse,
     Won,
     Lost,
@@ -73,10 +75,18 @@ impl DisputeStatus {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::WarningNeedsResponse => "warning_needs_response",
+            Self::WarningClosed => "warning_closed",
             Self::NeedsResponse => "needs_response",
             Self::Won => "won",
             Self::Lost => "lost",
         }
+    }
+
+    /// Whether it is an inquiry: no money has moved.
+    #[must_use]
+    pub const fn is_inquiry(self) -> bool {
+        matches!(self, Self::WarningNeedsResponse | Self::WarningClosed)
     }
 }
 
@@ -91,7 +101,12 @@ impl World {
         if charge.decline.is_some() {
             return Err(Refusal::invalid(format!("Charge {} has failed.", charge.id)));
         }
-        if charge.dispute.is_some() {
+        let dispute = charge
+            .dispute
+            .as_ref()
+            .and_then(|id| self.disputes.get(id))
+            .cloned();
+        if dispute.as_ref().is_some_and(|it| !it.status.is_inquiry()) {
             let message = format!(
                 "Charge {} has been charged back; cannot issue a refund.",
                 charge.id
@@ -134,6 +149,10 @@ impl World {
             .change(&charge.id, |charge| charge.refunded_cents += cents);
         self.emit("refund.created", Arc::clone(&refund));
         self.emit_change("charge.refunded", change);
+        // What was given back in full, nobody asks about any more.
+        if let Some(dispute) = dispute.filter(|_| cents == left) {
+            self.decide(&dispute.id, DisputeStatus::WarningClosed);
+        }
         Ok(refund)
     }
 
@@ -150,6 +169,18 @@ impl World {
     /// # Errors
     /// The charge is not there, failed, or is disputed already.
     pub fn open_dispute(&mut self, charge: &str) -> Result<Arc<Dispute>, Refusal> {
+        self.open(charge, DisputeStatus::NeedsResponse)
+    }
+
+    /// The customer's bank asks about a charge, and takes no money.
+    ///
+    /// # Errors
+    /// As for [`World::open_dispute`].
+    pub fn open_inquiry(&mut self, charge: &str) -> Result<Arc<Dispute>, Refusal> {
+        self.open(charge, DisputeStatus::WarningNeedsResponse)
+    }
+
+    fn open(&mut self, charge: &str, status: DisputeStatus) -> Result<Arc<Dispute>, Refusal> {
         let charge = Arc::clone(self.charge_by_id(charge)?);
         if charge.decline.is_some() || charge.dispute.is_some() {
             return Err(Refusal::invalid(
@@ -163,7 +194,7 @@ impl World {
             charge: charge.id.clone(),
             intent: charge.intent.clone(),
             cents: charge.cents,
-            status: DisputeStatus::NeedsResponse,
+            status,
         });
         self.charges
             .change(&charge.id, |charge| charge.dispute = Some(id));
@@ -171,24 +202,48 @@ impl World {
         Ok(dispute)
     }
 
-    /// The bank decides.
+    /// The bank was not content with an answer, or had none: the inquiry becomes a dispute, and the money is taken.
     ///
     /// # Errors
-    /// The dispute is not there, or closed already.
-    pub fn close_dispute(&mut self, id: &str, won: bool) -> Result<Arc<Dispute>, Refusal> {
-        if self.dispute(id)?.status != DisputeStatus::NeedsResponse {
-            return Err(Refusal::invalid("This dispute is already closed."));
+    /// It is not there, or no open inquiry.
+    pub fn escalate_inquiry(&mut self, id: &str) -> Result<Arc<Dispute>, Refusal> {
+        if self.dispute(id)?.status != DisputeStatus::WarningNeedsResponse {
+            return Err(Refusal::invalid("This dispute is no open inquiry."));
         }
-        let status = if won {
-            DisputeStatus::Won
-        } else {
-            DisputeStatus::Lost
+        let change = self
+            .disputes
+            .change(id, |dispute| dispute.status = DisputeStatus::NeedsResponse);
+        self.emit_change("charge.dispute.updated", change);
+        let disputed = self.dispute(id).cloned()?;
+        self.emit("charge.dispute.funds_withdrawn", Arc::clone(&disputed));
+        Ok(disputed)
+    }
+
+    /// The bank decides. An inquiry that it decides for us is closed; one that it does not is a dispute first.
+    ///
+    /// # Errors
+    /// The dispute is not there, or closed already, or an inquiry that would be lost.
+    pub fn close_dispute(&mut self, id: &str, won: bool) -> Result<Arc<Dispute>, Refusal> {
+        let status = match (self.dispute(id)?.status, won) {
+            (DisputeStatus::NeedsResponse, true) => DisputeStatus::Won,
+            (DisputeStatus::NeedsResponse, false) => DisputeStatus::Lost,
+            (DisputeStatus::WarningNeedsResponse, true) => DisputeStatus::WarningClosed,
+            (DisputeStatus::WarningNeedsResponse, false) => {
+                return Err(Refusal::invalid("An inquiry takes no money: escalate it first."));
+            }
+            (DisputeStatus::Won | DisputeStatus::Lost | DisputeStatus::WarningClosed, _) => {
+                return Err(Refusal::invalid("This dispute is already closed."));
+            }
         };
+        self.decide(id, status);
+        self.dispute(id).cloned()
+    }
+
+    fn decide(&mut self, id: &str, status: DisputeStatus) {
         let change = self.disputes.change(id, |dispute| dispute.status = status);
         if let Some((_, closed)) = change {
             self.emit("charge.dispute.closed", closed);
         }
-        self.dispute(id).cloned()
     }
 
     /// A dispute.

@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::catalogue::Catalogue;
 use super::checkout::Session;
 use super::clock::TestClock;
+use super::configuration::Configuration;
 use super::customer::Customer;
 use super::event::{Delivery, Event, RequestMark, Snapshot};
 use super::invoice::Invoice;
 use super::method::Method;
 use super::payment::{Charge, Intent};
-use super::portal::PortalSession;
+use super::portal::{PortalChanges, PortalSession};
 use super::refund::{Dispute, Refund};
 use super::refusal::Refusal;
 use super::schedule::Schedule;
@@ -39,12 +40,16 @@ pub struct Account {
     pub livemode: bool,
     /// Where pages are, without a slash at the end.
     pub base_url: String,
+    /// Who may open the portal, and what can be done there.
+    pub portal: Configuration,
     /// What is sold.
     pub catalogue: Catalogue,
     /// What happens after a declined renewal.
     pub dunning: Dunning,
     /// Whether somebody has saved the portal's settings: until then Stripe opens none.
     pub portal_saved: bool,
+    /// How the portal changes plans.
+    pub portal_changes: PortalChanges,
 }
 
 /// How often a declined invoice is tried again, and what then.
@@ -112,9 +117,11 @@ impl World {
             account: Account {
                 livemode: false,
                 base_url: "http://stripe.local".to_owned(),
+                portal: Configuration::default(),
                 catalogue,
                 dunning: Dunning::default(),
                 portal_saved: true,
+                portal_changes: PortalChanges::default(),
             },
             now,
             seed: Seed::new(seed),

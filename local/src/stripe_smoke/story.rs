@@ -114,12 +114,19 @@ async fn portal_is_set_up(sandbox: &Sandbox) -> anyhow::Result<bool> {
 }
 
 async fn portal(customer: &Customer<'_>) -> anyhow::Result<((), String)> {
-    let url = customer.stripe().portal(&customer.id, BACK).await?;
+    let url = customer.stripe().portal(&customer.id, BACK, None).await?;
     ensure!(
         url.starts_with("http"),
         "expected the portal's address, found {url}"
     );
-    Ok(((), "opened".to_owned()))
+    let settings = customer.stripe().portal_configuration(None).await?;
+    let settings = settings.context("no default configuration, and the portal opens")?;
+    let update = settings.features.subscription_update;
+    ensure!(
+        !update.enabled || update.products.is_some(),
+        "what can be chosen in the portal is not shown, although it is asked for"
+    );
+    Ok(((), "opened, and its settings read".to_owned()))
 }
 
 /// What Checkout does once its page is paid.

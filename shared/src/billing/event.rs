@@ -16,10 +16,13 @@ enum Names {
 
 /// The events that may change an account. Any other is taken and forgotten, so that nobody's settings at Stripe
 /// can fill the queue.
-const TABLE: [(&str, Names); 26] = [
+const TABLE: [(&str, Names); 28] = [
     ("charge.dispute.closed", Names::Charge),
     ("charge.dispute.created", Names::Charge),
     ("charge.dispute.funds_reinstated", Names::Charge),
+    // An inquiry has become a dispute.
+    ("charge.dispute.funds_withdrawn", Names::Charge),
+    ("charge.dispute.updated", Names::Charge),
     ("charge.refunded", Names::Customer),
     ("checkout.session.async_payment_failed", Names::Customer),
     ("checkout.session.async_payment_succeeded", Names::Customer),

@@ -6,6 +6,7 @@
 mod change;
 mod client;
 mod event;
+mod portal;
 mod prices;
 mod read;
 mod refusal;
@@ -17,6 +18,7 @@ pub mod wire;
 pub use change::Order;
 pub use client::{BadSettings, Connection, Patience, Stripe, api_version};
 pub use event::{Told, told};
+pub use portal::{PortalDrift, portal_drifts};
 pub use prices::{Mismatch, mismatches};
 pub use read::Listed;
 pub use refusal::Refusal;

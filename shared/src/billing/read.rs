@@ -1,8 +1,12 @@
 //! What we ask of Stripe without changing it.
 
 use serde::de::DeserializeOwned;
+use stripe_billing::billing_portal_configuration::{
+    ListBillingPortalConfiguration, RetrieveBillingPortalConfiguration,
+};
 use stripe_billing::billing_portal_session::CreateBillingPortalSession;
 use stripe_billing::invoice::ListInvoice;
+use stripe_billing::invoice_line_item::ListInvoiceInvoiceLineItem;
 use stripe_billing::subscription::{ListSubscription, ListSubscriptionStatus};
 use stripe_checkout::checkout_session::RetrieveCheckoutSession;
 use stripe_client_core::{RequestBuilder, StripeRequest};
@@ -26,7 +30,7 @@ const PAGE: i64 = 100;
 /// A list, as far as it was read.
 #[derive(Debug, Clone)]
 pub struct Listed<T> {
-    /// The objects, newest first.
+    /// The objects, in Stripe's order: newest first, but for lines.
     pub objects: Vec<T>,
     /// Older ones were left out.
     pub cut: bool,
@@ -76,6 +80,18 @@ impl Stripe {
                 .expand(["data.payments".to_owned()])
                 .limit(PAGE);
             after_or_first(list, after, ListInvoice::starting_after)
+        })
+        .await
+    }
+
+    /// The lines of an invoice, of which it shows only the first itself.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn lines_of(&self, invoice: &str, pages_max: u32) -> Result<Listed<wire::Line>, Refusal> {
+        self.pages(pages_max, |after| {
+            let list = ListInvoiceInvoiceLineItem::new(invoice).limit(PAGE);
+            after_or_first(list, after, ListInvoiceInvoiceLineItem::starting_after)
         })
         .await
     }
@@ -130,16 +146,52 @@ impl Stripe {
         self.ask(RetrieveCheckoutSession::new(id).build(), None).await
     }
 
-    /// Opens Stripe's portal for a customer and says where it is. It is good for one visit, soon.
+    /// Opens Stripe's portal for a customer and says where it is. It is good for one visit, soon. It is set up as the
+    /// named configuration says, or as Stripe's default one.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn portal(&self, customer: &str, return_url: &str) -> Result<String, Refusal> {
-        let create = CreateBillingPortalSession::new()
+    pub async fn portal(
+        &self,
+        customer: &str,
+        return_url: &str,
+        configuration: Option<&str>,
+    ) -> Result<String, Refusal> {
+        let mut create = CreateBillingPortalSession::new()
             .customer(customer)
             .return_url(return_url);
+        if let Some(configuration) = configuration {
+            create = create.configuration(configuration);
+        }
         let session: wire::PortalSession = self.ask(create.build(), None).await?;
         Ok(session.url)
+    }
+
+    /// How the portal is set up: by the named configuration, or by Stripe's default one. `None` if Stripe has none of that
+    /// id, or if nobody has saved the default one yet.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn portal_configuration(
+        &self,
+        named: Option<&str>,
+    ) -> Result<Option<wire::PortalConfiguration>, Refusal> {
+        // What can be chosen there is shown only to who asks for it.
+        const PRODUCTS: &str = "features.subscription_update.products";
+        let Some(id) = named else {
+            let default = ListBillingPortalConfiguration::new()
+                .active(true)
+                .is_default(true)
+                .expand([format!("data.{PRODUCTS}")]);
+            let listed: wire::List<_> = self.ask(default.build(), None).await?;
+            return Ok(listed.data.into_iter().next());
+        };
+        let named = RetrieveBillingPortalConfiguration::new(id).expand([PRODUCTS.to_owned()]);
+        match self.ask(named.build(), None).await {
+            Ok(configuration) => Ok(Some(configuration)),
+            Err(Refusal::Missing) => Ok(None),
+            Err(other) => Err(other),
+        }
     }
 
     /// A price; `None` if Stripe has none by that id.

@@ -14,6 +14,10 @@ const SUBSCRIPTION_PAGES_MAX: u32 = 5;
 const MONEY_PAGES_MAX: u32 = 3;
 /// Open invoices whose payment is looked at. A subscription has one.
 const INTENTS_MAX: usize = 3;
+/// Invoices, newest first, whose lines are read to the end where an invoice itself shows only the first ten; and pages of a
+/// hundred lines. Ours have three: more come of changes in Stripe's Dashboard that the next invoice asks for.
+const LONG_INVOICES_MAX: usize = 5;
+const LINE_PAGES_MAX: u32 = 3;
 
 /// All that Stripe knows of one customer. A deleted one has nothing.
 ///
@@ -28,11 +32,12 @@ pub async fn truth(stripe: &Stripe, customer: &str) -> Result<Truth, Failure> {
     if subscriptions.cut {
         return Err(undecided("more subscriptions than anybody has"));
     }
-    let invoices = stripe.invoices_of(customer, MONEY_PAGES_MAX).await?;
+    let mut invoices = stripe.invoices_of(customer, MONEY_PAGES_MAX).await?;
     let charges = stripe.charges_of(customer, MONEY_PAGES_MAX).await?;
     if invoices.cut || charges.cut {
         tracing::warn!(customer, "old invoices or charges were not looked at");
     }
+    read_long(stripe, &mut invoices.objects).await?;
     let mut truth = Truth {
         contact: subscriptions.objects.first().and_then(contact),
         ..Truth::default()
@@ -53,6 +58,23 @@ pub async fn truth(stripe: &Stripe, customer: &str) -> Result<Truth, Failure> {
         truth.charges.push(read_charge(stripe, charge).await?);
     }
     Ok(truth)
+}
+
+/// Reads the lines that invoices do not show. Stripe puts a period's own line behind what was changed before.
+async fn read_long(stripe: &Stripe, invoices: &mut [wire::Invoice]) -> Result<(), Failure> {
+    let long = invoices.iter_mut().filter(|invoice| invoice.lines.has_more);
+    for (number, invoice) in long.enumerate() {
+        let mut cut = true;
+        if number < LONG_INVOICES_MAX {
+            let lines = stripe.lines_of(&invoice.id, LINE_PAGES_MAX).await?;
+            invoice.lines.data = lines.objects;
+            cut = lines.cut;
+        }
+        if cut {
+            tracing::warn!(invoice = invoice.id, "lines of an invoice were not looked at");
+        }
+    }
+    Ok(())
 }
 
 fn undecided(what: &str) -> Failure {
@@ -192,14 +214,16 @@ async fn read_charge(stripe: &Stripe, charge: &wire::Charge) -> Result<Charge, F
 /// A bank may dispute a charge twice: money that is gone counts before money that may go.
 fn worst(disputes: &[wire::Dispute]) -> Option<Dispute> {
     let standings: Vec<Dispute> = disputes.iter().map(|it| standing(&it.status)).collect();
-    [Dispute::Lost, Dispute::Open, Dispute::Won]
+    [Dispute::Lost, Dispute::Open, Dispute::Inquiry, Dispute::Won]
         .into_iter()
         .find(|it| standings.contains(it))
 }
 
-/// <https://docs.stripe.com/api/disputes/object#dispute_object-status>; an inquiry counts while it is open.
+/// <https://docs.stripe.com/api/disputes/object#dispute_object-status>. The `warning_` ones are of an inquiry, which takes no
+/// money: <https://docs.stripe.com/disputes/how-disputes-work#inquiries>.
 fn standing(status: &str) -> Dispute {
     match status {
+        "warning_needs_response" | "warning_under_review" => Dispute::Inquiry,
         "won" | "warning_closed" | "prevented" => Dispute::Won,
         "lost" => Dispute::Lost,
         _ => Dispute::Open,
@@ -300,11 +324,11 @@ mod tests {
             "parent": { "subscription_details": { "subscription": "sub_1" } },
             "hosted_invoice_url": "https://invoice",
             "lines": { "data": [
-                { "period": { "start": 20 }, "parent": { "subscription_item_details": { "proration": false } },
+                { "id": "il_1", "period": { "start": 20 }, "parent": { "subscription_item_details": { "proration": false } },
                   "amount": 3_900, "pricing": { "price_details": { "price": "price_pro" } } },
-                { "period": { "start": 21 }, "parent": { "subscription_item_details": { "proration": true } },
+                { "id": "il_2", "period": { "start": 21 }, "parent": { "subscription_item_details": { "proration": true } },
                   "amount": -700, "pricing": { "price_details": { "price": "price_given_back" } } },
-                { "period": { "start": 22 }, "parent": { "invoice_item_details": { "proration": true } },
+                { "id": "il_3", "period": { "start": 22 }, "parent": { "invoice_item_details": { "proration": true } },
                   "amount": 5, "pricing": null },
             ] },
             "payments": { "data": [{ "payment": { "payment_intent": "pi_1" } }, { "payment": { "charge": "py_1" } }] },
@@ -343,14 +367,18 @@ mod tests {
         assert_eq!(of(&[]), None);
         for (status, expected) in [
             ("needs_response", Dispute::Open),
-            ("warning_under_review", Dispute::Open),
+            ("under_review", Dispute::Open),
+            ("invented", Dispute::Open),
+            ("warning_needs_response", Dispute::Inquiry),
+            ("warning_under_review", Dispute::Inquiry),
             ("won", Dispute::Won),
             ("warning_closed", Dispute::Won),
             ("lost", Dispute::Lost),
         ] {
             assert_eq!(of(&[status]), Some(expected), "{status}");
         }
-        assert_eq!(of(&["won", "needs_response"]), Some(Dispute::Open));
+        assert_eq!(of(&["won", "warning_under_review"]), Some(Dispute::Inquiry));
+        assert_eq!(of(&["warning_closed", "needs_response"]), Some(Dispute::Open));
         assert_eq!(of(&["needs_response", "lost"]), Some(Dispute::Lost));
     }
 }

@@ -1,14 +1,21 @@
 //! What we read of Stripe's answers: the fields that decide something, and no others. The whole objects and
 //! their decoders weigh megabytes (docs/adr/0016-stripe-client.md). A value that we do not know stays text.
 
+mod portal;
+
 use std::collections::HashMap;
 
 use serde::Deserialize;
 
+pub use portal::{
+    PortalCancel, PortalCondition, PortalConfiguration, PortalFeatures, PortalProduct, PortalSchedule,
+    PortalSession, PortalUpdate,
+};
+
 /// One page of a list.
 #[derive(Debug, Clone, Deserialize)]
 pub struct List<T> {
-    /// Its objects, newest first.
+    /// Its objects, newest first, but for an invoice's lines.
     pub data: Vec<T>,
     /// Whether another page follows.
     #[serde(default)]
@@ -57,7 +64,7 @@ macro_rules! identified {
     )*};
 }
 
-identified!(Id Customer Subscription Invoice Charge Schedule Event);
+identified!(Id Customer Subscription Invoice Line Charge Schedule Event);
 
 impl<T: Identified> Expandable<T> {
     /// The id.
@@ -194,7 +201,7 @@ pub struct Invoice {
     /// What it is for.
     #[serde(default)]
     pub parent: Option<InvoiceParent>,
-    /// Its lines.
+    /// Its lines, the first ten of them.
     #[serde(default)]
     pub lines: List<Line>,
     /// What it asks for. Unit: cents of `currency`.
@@ -232,6 +239,8 @@ pub struct OfSubscription {
 /// A line of an invoice.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Line {
+    /// Its id.
+    pub id: String,
     /// The time that it pays for. Unit: seconds.
     pub period: LinePeriod,
     /// Where it comes from.
@@ -421,11 +430,4 @@ pub struct EventObject {
     /// Its charge (a dispute has no customer).
     #[serde(default)]
     pub charge: Option<Expandable>,
-}
-
-/// A page that is shown once: Stripe's portal.
-#[derive(Debug, Clone, Deserialize)]
-pub struct PortalSession {
-    /// Where it is.
-    pub url: String,
 }

@@ -83,11 +83,19 @@ pub enum List {
     Undelivered,
     /// The catalogue's prices.
     Prices,
+    /// How the portal is set up: one page.
+    Portal,
 }
 
 impl List {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Ours, Self::Theirs, Self::Undelivered, Self::Prices];
+    pub const ALL: [Self; 5] = [
+        Self::Ours,
+        Self::Theirs,
+        Self::Undelivered,
+        Self::Prices,
+        Self::Portal,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
@@ -95,6 +103,7 @@ impl List {
             Self::Theirs => "theirs",
             Self::Undelivered => "undelivered",
             Self::Prices => "prices",
+            Self::Portal => "portal",
         }
     }
 }

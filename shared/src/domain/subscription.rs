@@ -193,6 +193,8 @@ pub struct Charge {
 /// How a dispute stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dispute {
+    /// An inquiry: the bank asks, and no money has moved.
+    Inquiry,
     /// Not decided.
     Open,
     /// The money stays.
@@ -219,6 +221,8 @@ pub enum Alert {
     SeveralSubscriptions(Vec<String>),
     /// A payment is disputed.
     Disputed(String),
+    /// A bank asks about a payment: without an answer in time it may become a dispute.
+    Inquiry(String),
     /// A current subscription's payment was given back in full, or lost in a dispute.
     PaymentReturned(String),
     /// A subscription has a higher tier than was paid for, which then counts: a change that Stripe made without an invoice
@@ -238,6 +242,7 @@ impl Alert {
         match self {
             Self::SeveralSubscriptions(_) => "several-subscriptions",
             Self::Disputed(_) => "disputed",
+            Self::Inquiry(_) => "inquiry",
             Self::PaymentReturned(_) => "payment-returned",
             Self::UnpaidTier(_) => "unpaid-tier",
             Self::LateUpgrade(_) => "late-upgrade",
@@ -294,10 +299,14 @@ pub fn entitle(truth: &Truth, catalogue: &Catalogue) -> Result<Entitlement, Unkn
     }
     let mut frozen = false;
     for charge in &truth.charges {
-        if charge.dispute == Some(Dispute::Open) {
-            // Whoever buys again after a subscription that ended in a dispute has paid for what is new.
-            frozen |= !truth.paid_for_what_ended(charge, &live);
-            entitlement.alerts.push(Alert::Disputed(charge.id.clone()));
+        match charge.dispute {
+            Some(Dispute::Open) => {
+                // Whoever buys again after a subscription that ended in a dispute has paid for what is new.
+                frozen |= !truth.paid_for_what_ended(charge, &live);
+                entitlement.alerts.push(Alert::Disputed(charge.id.clone()));
+            }
+            Some(Dispute::Inquiry) => entitlement.alerts.push(Alert::Inquiry(charge.id.clone())),
+            Some(Dispute::Won | Dispute::Lost) | None => {}
         }
     }
     for (seen, _) in &live {

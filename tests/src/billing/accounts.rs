@@ -1,5 +1,6 @@
 //! What an account may use because of what happens at Stripe.
 
+use local::stripe::change::{Proration, Update};
 use local::stripe::customer::Card;
 use local::stripe::refund::NewRefund;
 use shared::domain::catalogue::Interval;
@@ -139,6 +140,94 @@ async fn a_dispute_freezes_until_it_is_decided() {
         .unwrap();
     world.hear().await;
     assert_eq!(world.billing().await.plan(world.now()).hold, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_inquiry_calls_somebody_and_freezes_nothing_until_it_is_a_dispute() {
+    let mut world = World::new().await;
+    world.buy(Tier::Pro, Card::Ok).await;
+    world.hear().await;
+    let inquiry = world.fake.with(|stripe| {
+        let charge = stripe.charges().iter().next_back().unwrap().id.clone();
+        stripe.open_inquiry(&charge).unwrap().id.clone()
+    });
+    world.hear().await;
+    assert_eq!(world.measured("BillingAlerts"), ["inquiry"]);
+    let plan = world.billing().await.plan(world.now());
+    assert_eq!((plan.tier, plan.hold), (Tier::Pro, None));
+    world
+        .fake
+        .with(|stripe| stripe.escalate_inquiry(&inquiry).map(drop))
+        .unwrap();
+    world.hear().await;
+    let plan = world.billing().await.plan(world.now());
+    assert_eq!((plan.tier, plan.hold), (Tier::Pro, Some(Hold::Frozen)));
+    assert_eq!(world.measured("BillingAlerts"), ["inquiry", "disputed"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_inquiry_that_is_closed_leaves_everything_as_it_was() {
+    let mut world = World::new().await;
+    world.buy(Tier::Pro, Card::Ok).await;
+    world.hear().await;
+    let before = world.billing().await.subscription;
+    let inquiry = world.fake.with(|stripe| {
+        let charge = stripe.charges().iter().next_back().unwrap().id.clone();
+        stripe.open_inquiry(&charge).unwrap().id.clone()
+    });
+    world.hear().await;
+    world
+        .fake
+        .with(|stripe| stripe.close_dispute(&inquiry, true).map(drop))
+        .unwrap();
+    world.hear().await;
+    assert_eq!(world.billing().await.subscription, before);
+    assert_eq!(world.measured("BillingAlerts"), ["inquiry"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_period_is_paid_wherever_its_line_stands_on_a_long_invoice() {
+    for changes in [1, 8, 60] {
+        let mut world = World::new().await;
+        world.buy(Tier::Essentiel, Card::Ok).await;
+        let (id, item) = (world.theirs().id.clone(), world.theirs().item.clone());
+        let price = |tier| {
+            world
+                .doors
+                .catalogue
+                .price(tier, Interval::Month)
+                .unwrap()
+                .id
+                .clone()
+        };
+        let [essentiel, pro] = [Tier::Essentiel, Tier::Pro].map(price);
+        // In the Dashboard, again and again: each is credited and charged on the next invoice.
+        for price in [&pro, &essentiel].into_iter().cycle().take(2 * changes) {
+            let change = Update {
+                item: Some(item.clone()),
+                price: Some(price.clone()),
+                proration: Proration::Create,
+                ..Update::default()
+            };
+            world
+                .fake
+                .with(|stripe| stripe.update_subscription(&id, &change).map(drop))
+                .unwrap();
+        }
+        world.pass(32 * DAY);
+        let lines = world
+            .fake
+            .with(|stripe| stripe.invoices().iter().next_back().unwrap().lines.len());
+        assert_eq!(lines, 4 * changes + 1);
+        world.hear().await;
+        let renewed = world.billing().await.subscription.unwrap();
+        assert!(renewed.paid, "{lines} lines");
+        assert_eq!(
+            world.may_use().await,
+            (Tier::Essentiel, 1_200_000),
+            "{lines} lines"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,11 +1,5 @@
 //! Buying and changing, through the function's own doors.
 
-use std::sync::Arc;
-
-use ::checkout::{Doors, router};
-use axum::Router;
-use axum::body::Body;
-use axum::http::Request;
 use futures::future::join;
 use local::stripe::checkout::SessionStatus;
 use local::stripe::customer::Card;
@@ -13,111 +7,9 @@ use local::stripe::{Fault, Kind};
 use serde_json::{Value, json};
 use shared::domain::billing::{Cause, Message, Whose};
 use shared::domain::ids::AccountId;
-use shared::http::Sessions;
-use shared::store::Clients;
-use tower::ServiceExt as _;
 
-use super::world::{DAY, KEY, World};
-use crate::flows::session::Keys;
-
-/// A teacher at the door of `checkout`.
-struct Buyer {
-    world: World,
-    door: Router,
-    keys: Keys,
-}
-
-impl Buyer {
-    async fn new() -> Self {
-        let world = World::new().await;
-        let keys = Keys::new();
-        let name = format!("stripe-key-{}", world.account);
-        aws_sdk_secretsmanager::Client::new(&world.config)
-            .create_secret()
-            .name(&name)
-            .secret_string(KEY)
-            .send()
-            .await
-            .unwrap();
-        let pem: Arc<str> = keys.public_pem.as_str().into();
-        let clock = world.doors.clock.clone();
-        let (door, _) = router(Doors {
-            store: world.doors.store.clone(),
-            connection: world.doors.connection.clone(),
-            secrets: Clients::on(world.config.clone()).secrets(clock.clone()),
-            key_secret: name,
-            catalogue: world.doors.catalogue.clone(),
-            web_origin: "https://app.example".to_owned(),
-            sessions: Sessions::new(clock.clone(), move || {
-                let pem = pem.clone();
-                async move { Ok(pem) }
-            }),
-            clock,
-        });
-        Self { world, door, keys }
-    }
-
-    async fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
-        let now = self.world.doors.clock.now_millis();
-        let token = self.keys.token(self.world.account, now);
-        self.ask_as(Some(&token), method, path, body).await
-    }
-
-    async fn ask_as(&self, token: Option<&str>, method: &str, path: &str, body: &Value) -> (u16, Value) {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("/api/subscription/{path}"))
-            .header("content-type", "application/json");
-        if let Some(token) = token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        let request = request.body(Body::from(body.to_string())).unwrap();
-        let response = self.door.clone().oneshot(request).await.unwrap();
-        let status = response.status().as_u16();
-        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
-        (status, serde_json::from_slice(&bytes).unwrap())
-    }
-
-    async fn get(&self, path: &str) -> (u16, Value) {
-        self.ask("GET", path, &json!({})).await
-    }
-
-    async fn change(&self, tier: &str) -> (u16, Value) {
-        self.ask("POST", "change", &json!({ "tier": tier })).await
-    }
-
-    /// The session whose page a checkout leads to.
-    async fn begin(&self, tier: &str) -> String {
-        let (status, begun) = self.get(&format!("checkout/{tier}")).await;
-        assert_eq!(status, 200, "{begun}");
-        let page = begun["checkout_url"].as_str().unwrap();
-        page.rsplit('/').next().unwrap().to_owned()
-    }
-
-    fn pay(&self, session: &str, card: Card) {
-        self.world
-            .fake
-            .with(|stripe| stripe.pay(session, card).map(drop))
-            .unwrap();
-    }
-
-    async fn bought(tier: &str) -> Self {
-        let buyer = Self::new().await;
-        let session = buyer.begin(tier).await;
-        buyer.pay(&session, Card::Ok);
-        let (status, standing) = buyer.get(&format!("return?session_id={session}")).await;
-        assert_eq!((status, &standing["tier"]), (200, &json!(tier)), "{standing}");
-        buyer
-    }
-}
-
-fn refusal((status, problem): (u16, Value)) -> (u16, String) {
-    (status, problem["type"].as_str().unwrap_or_default().to_owned())
-}
-
-fn problem(status: u16, code: &str) -> (u16, String) {
-    (status, format!("/problems/{code}"))
-}
+use super::buyer::{Buyer, problem, refusal};
+use super::world::DAY;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_comes_back_from_paying_is_not_blocked_any_more() {
@@ -385,7 +277,7 @@ async fn nobody_comes_back_from_what_another_account_pays() {
     let session = buyer.begin("pro").await;
     let path = format!("return?session_id={session}");
     let now = buyer.world.now();
-    let stranger = buyer.keys.token(AccountId::mint(now), now.get());
+    let stranger = buyer.shop.keys.token(AccountId::mint(now), now.get());
     let nosy = async || refusal(buyer.ask_as(Some(&stranger), "GET", &path, &json!({})).await);
     assert_eq!(nosy().await, problem(404, "not-found"));
     buyer.pay(&session, Card::Ok);

@@ -3,7 +3,7 @@
 use local::stripe::customer::Card;
 use local::stripe::{Fault, Kind};
 use shared::domain::Language;
-use shared::domain::billing::{About, Cause, List, Message};
+use shared::domain::billing::{About, Cause, Message};
 use shared::domain::catalogue::{Catalogue, Interval};
 use shared::domain::failure::Failure;
 use shared::domain::ids::AccountId;
@@ -173,41 +173,6 @@ async fn a_customer_of_nobody_ends_without_effect() {
         };
         world.tell(&[event]).await;
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_no_event_told_the_nightly_comparison_finds() {
-    let mut world = World::new().await;
-    world.buy(Tier::Pro, Card::Ok).await;
-    let lost = world.hints();
-    assert!(!lost.is_empty());
-    assert_eq!(
-        ::billing::answer(&world.doors, serde_json::json!({}))
-            .await
-            .unwrap(),
-        serde_json::Value::Null
-    );
-    let asked = world.queued().await;
-    assert_eq!(asked.len(), List::ALL.len());
-    world.tell(&asked).await;
-    let asked = world.queued().await;
-    assert!(!asked.is_empty());
-    world.tell(&asked).await;
-    assert_eq!(world.may_use().await, (Tier::Pro, 6_000_000));
-
-    // And what ended here although nobody said so.
-    let id = world.theirs().id.clone();
-    world.stripe.cancel_now(&id).await.unwrap();
-    world.hints();
-    world.pass(3_600);
-    ::billing::answer(&world.doors, serde_json::json!({}))
-        .await
-        .unwrap();
-    for _ in 0..2 {
-        let asked = world.queued().await;
-        world.tell(&asked).await;
-    }
-    assert_eq!(world.billing().await.subscription, None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,12 +2,16 @@
 
 mod accounts;
 mod acts;
+mod away;
+mod buyer;
 mod checkout;
 mod delivery;
 mod histories;
 mod kills;
 mod letters;
+mod nightly;
 mod place;
+mod portal;
 mod races;
 mod scenarios;
 mod storm;

@@ -2,15 +2,20 @@
 
 use ::webhook::{BODY_BYTES_MAX, Doors, receive};
 use aws_config::SdkConfig;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Request};
-use serde_json::json;
+use local::emulator::project_root;
+use local::stripe::customer::Card;
+use serde_json::{Value, json};
 use shared::clock::Clock;
-use shared::domain::billing::{About, Message};
+use shared::domain::billing::{About, List, Message};
+use shared::domain::quota::Tier;
 use shared::store::Clients;
 use stripe_webhook::Webhook;
 
-use super::world::{fifo, taken};
+use super::world::{World, fifo, taken};
 use crate::emulators::Emulator;
 
 const NOW_MILLIS: i64 = 1_790_000_000_000;
@@ -54,6 +59,27 @@ impl Door {
         }
         receive(&self.doors, request).await.status()
     }
+}
+
+/// What a function URL calls its function with, for a body as it came.
+fn called_with(body: &str, signature: &str, in_base64: bool) -> Request {
+    let event = std::fs::read_to_string(project_root().join("events/webhook/invoice-paid.json")).unwrap();
+    let mut event: Value = serde_json::from_str(&event).unwrap();
+    event["headers"]["stripe-signature"] = signature.into();
+    event["headers"]["content-length"] = body.len().to_string().into();
+    event["isBase64Encoded"] = in_base64.into();
+    event["body"] = if in_base64 {
+        BASE64_STANDARD.encode(body).into()
+    } else {
+        body.into()
+    };
+    lambda_http::request::from_str(&event.to_string()).unwrap()
+}
+
+/// The same event, in so many bytes: JSON says the same with more room in it.
+fn padded(event: &str, bytes: usize) -> String {
+    let room = " ".repeat(bytes - event.len());
+    event.replacen('{', &format!("{{{room}"), 1)
 }
 
 fn paid() -> String {
@@ -101,6 +127,61 @@ async fn what_is_not_stripes_is_refused_and_reaches_no_queue() {
     assert_eq!(get.status(), StatusCode::METHOD_NOT_ALLOWED);
     let taken = taken(&door.config, door.doors.queue.url()).await;
     assert!(taken.is_empty(), "{taken:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_is_measured_as_it_was_sent_however_the_function_url_passes_it_on() {
+    let door = Door::new().await;
+    for (bytes, status, queued) in [
+        (paid().len(), StatusCode::OK, 1),
+        (BODY_BYTES_MAX, StatusCode::OK, 1),
+        (BODY_BYTES_MAX + 1, StatusCode::PAYLOAD_TOO_LARGE, 0),
+        (2 * 1024 * 1024, StatusCode::PAYLOAD_TOO_LARGE, 0),
+    ] {
+        for in_base64 in [false, true] {
+            // Another event each time: the queue takes the same one once.
+            let event = paid().replace("evt_1", &format!("evt_{bytes}_{in_base64}"));
+            let body = padded(&event, bytes.max(event.len()));
+            let request = called_with(&body, &signed(&body, "whsec_new"), in_base64);
+            let answer = receive(&door.doors, request).await;
+            assert_eq!(answer.status(), status, "{bytes} bytes, in base64: {in_base64}");
+            let found = taken(&door.config, door.doors.queue.url()).await;
+            assert_eq!(found.len(), queued, "{bytes} bytes, in base64: {in_base64}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_refused_for_its_size_the_next_night_finds() {
+    let mut world = World::new().await;
+    let mut door = Door::new().await;
+    door.doors.queue = world.doors.queue.clone();
+    world.buy(Tier::Pro, Card::Ok).await;
+    let events: Vec<String> = world.fake.with(|stripe| {
+        let of = |event| local::stripe::json::event(&stripe.account, event).to_string();
+        stripe.events().iter().map(|event| of(event)).collect()
+    });
+    let refused = events.iter().map(|event| padded(event, 2 * 1024 * 1024));
+    for body in refused {
+        let request = called_with(&body, &signed(&body, "whsec_new"), true);
+        let answer = receive(&door.doors, request).await;
+        assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    }
+    assert!(world.queued().await.is_empty());
+    assert_eq!(world.may_use().await.0, Tier::Free);
+
+    // Stripe keeps what was not answered with 2xx, and lists it.
+    let list = Message::Reconcile {
+        list: List::Undelivered,
+        page: 0,
+        after: None,
+        at: world.now(),
+    };
+    world.tell(&[list]).await;
+    let found = world.queued().await;
+    assert_eq!(found.len(), world.hints().len());
+    world.tell(&found).await;
+    assert_eq!(world.may_use().await, (Tier::Pro, 6_000_000));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -22,6 +22,7 @@ use shared::domain::quota::Tier;
 use shared::domain::subscription::{Subscription, Truth, entitle};
 use shared::domain::time::UnixMillis;
 use shared::store::{Billing, Clients, Store};
+use shared::telemetry::Lines;
 
 use super::place::Place;
 use crate::emulators::Emulator;
@@ -67,6 +68,8 @@ impl World {
             secrets: clients.secrets(clock.clone()),
             key_secret: "unused".to_owned(),
             catalogue: Catalogue::default(),
+            portal: None,
+            metrics: Lines::Kept(Arc::default()),
             clock,
         };
         let account = AccountId::mint(UnixMillis::new(START_MILLIS));
@@ -101,6 +104,8 @@ impl World {
                 secrets: place.secrets.clone(),
                 key_secret: "unused".to_owned(),
                 catalogue: Catalogue::default(),
+                portal: None,
+                metrics: Lines::Kept(Arc::default()),
                 clock: Clock::fixed(START_MILLIS),
             },
             account,
@@ -307,6 +312,24 @@ impl World {
         let due = self.doors.store.due_letters(self.now(), 100).await.unwrap();
         let name = |key: String| key.split('#').next().unwrap_or_default().to_owned();
         due.into_iter().map(|it| name(it.letter.key())).collect()
+    }
+
+    /// What was measured under a name: the kind of each, oldest first. Each counts one.
+    pub(super) fn measured(&self, name: &str) -> Vec<String> {
+        let Lines::Kept(lines) = &self.doors.metrics else {
+            return Vec::new();
+        };
+        let lines = lines.lock().unwrap();
+        let lines = lines
+            .iter()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let of_name = lines.filter(|line| line.get(name).is_some());
+        of_name
+            .map(|line| {
+                assert_eq!((&line["function"], &line[name]), (&json!("billing"), &json!(1)));
+                line["kind"].as_str().unwrap().to_owned()
+            })
+            .collect()
     }
 
     /// Takes what waits in the billing queue.

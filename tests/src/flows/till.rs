@@ -17,6 +17,7 @@ use shared::billing::{Connection, Patience};
 use shared::domain::catalogue::Catalogue;
 use shared::http::Sessions;
 use shared::store::Clients;
+use shared::telemetry::Lines;
 
 use super::world::World;
 use crate::billing::world::{KEY, fifo, sold};
@@ -63,6 +64,8 @@ impl Till {
             key_secret: key_secret.clone(),
             catalogue: Catalogue::default(),
             web_origin: "https://app.example".to_owned(),
+            portal: None,
+            answer_max: ::checkout::ANSWER_MAX,
             sessions: Sessions::new(world.clock.clone(), move || {
                 let pem = pem.clone();
                 async move { Ok(pem) }
@@ -85,6 +88,8 @@ impl Till {
                 secrets,
                 key_secret,
                 catalogue: Catalogue::default(),
+                portal: None,
+                metrics: Lines::Stdout,
                 clock: world.clock.clone(),
             },
             stripe,

@@ -2,7 +2,11 @@
 
 use std::collections::HashMap;
 
+use local::stripe::portal::CONFIGURATION;
 use stripe::StripeError;
+use stripe_billing::billing_portal_configuration::{
+    ListBillingPortalConfiguration, RetrieveBillingPortalConfiguration,
+};
 use stripe_billing::billing_portal_session::CreateBillingPortalSession;
 use stripe_billing::invoice::{ListInvoice, PayInvoice, RetrieveInvoice};
 use stripe_billing::subscription::{
@@ -114,6 +118,28 @@ async fn the_portal_opens_for_a_customer() {
         .await
         .unwrap();
     assert!(opened.url.contains("/p/session/"));
+}
+
+#[tokio::test]
+async fn the_portals_configuration_shows_what_can_be_chosen_to_who_asks_for_it() {
+    let fake = Fake::start().await;
+    let shown = RetrieveBillingPortalConfiguration::new(CONFIGURATION);
+    let asked = ["features.subscription_update.products".to_owned()];
+    let plain = shown.clone().send(&fake.client).await.unwrap();
+    assert_eq!(plain.features.subscription_update.products, None);
+    let whole = shown.expand(asked).send(&fake.client).await.unwrap();
+    let products = whole.features.subscription_update.products.unwrap();
+    let prices: Vec<&str> = products
+        .iter()
+        .flat_map(|product| product.prices.iter().map(String::as_str))
+        .collect();
+    assert_eq!(prices, [ESSENTIEL, PRO, "price_max_monthly"]);
+    let listed = ListBillingPortalConfiguration::new().is_default(true);
+    let asked = ["data.features.subscription_update.products".to_owned()];
+    let listed = listed.expand(asked).send(&fake.client).await.unwrap();
+    let listed = &listed.data[0];
+    assert_eq!(listed.id.as_str(), CONFIGURATION);
+    assert_eq!(listed.features.subscription_update.products, Some(products));
 }
 
 #[tokio::test]

@@ -219,6 +219,7 @@ fn every_function_and_queue_has_its_alarms_and_every_alarm_an_action() {
         ("worker", "WasteTokens"),
         ("billing", "BillingAlerts"),
         ("billing", "BillingDrift"),
+        ("billing", "PortalDrift"),
         ("billing", "UnknownCustomer"),
         ("webhook", "WebhookMisdirected"),
         ("webhook", "WebhookUnparsed"),

@@ -50,6 +50,9 @@ fn route(world: &mut World, call: &Call, params: Params) -> Result<Value, Refusa
         ("POST", ["checkout", "sessions", id, "expire"]) => customers::expire(world, id, params),
         ("POST", ["billing_portal", "sessions"]) => customers::create_portal(world, params),
         ("GET", ["billing_portal", "configurations"]) => customers::portal_configurations(world, params),
+        ("GET", ["billing_portal", "configurations", id]) => {
+            customers::portal_configuration(world, id, params)
+        }
         ("POST", ["test_helpers", "test_clocks"]) => clocks::create(world, params),
         ("GET", ["test_helpers", "test_clocks", id]) => clocks::retrieve(world, id, params),
         ("DELETE", ["test_helpers", "test_clocks", id]) => clocks::delete(world, id, params),
@@ -68,6 +71,7 @@ fn route(world: &mut World, call: &Call, params: Params) -> Result<Value, Refusa
         ("GET", ["invoices"]) => billing::invoices(world, params),
         ("POST", ["invoices", "create_preview"]) => billing::preview(world, params),
         ("GET", ["invoices", id]) => billing::invoice(world, id, params),
+        ("GET", ["invoices", id, "lines"]) => billing::lines(world, id, params),
         ("POST", ["invoices", id, "pay"]) => billing::pay(world, id, params),
         ("POST", ["invoices", id, "void"]) => billing::void(world, id, params),
 

@@ -262,6 +262,18 @@ pub(super) fn invoice(world: &World, id: &str, params: Params) -> Result<Value, 
     Ok(json::invoice(&world.account, world.invoice(id)?))
 }
 
+pub(super) fn lines(world: &World, id: &str, mut params: Params) -> Result<Value, Refusal> {
+    let page = Page::read(&mut params)?;
+    params.done()?;
+    let invoice = world.invoice(id)?;
+    page.cut(
+        &format!("/v1/invoices/{id}/lines"),
+        invoice.lines.iter().collect(),
+        |line| &line.id,
+        |line| json::line(&world.account, invoice, line),
+    )
+}
+
 pub(super) fn pay(world: &mut World, id: &str, mut params: Params) -> Result<Value, Refusal> {
     // The customer is taken to look on only if our side says so.
     let by = match params.boolean("off_session")? {

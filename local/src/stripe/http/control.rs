@@ -93,6 +93,20 @@ pub(super) async fn dispute(Shared(desk): Shared<Arc<Desk>>, Path(charge): Path<
     })?))
 }
 
+pub(super) async fn inquire(Shared(desk): Shared<Arc<Desk>>, Path(charge): Path<String>) -> Answer {
+    Ok(Json(desk.with(|state| {
+        let inquiry = state.world.open_inquiry(&charge)?;
+        Ok::<_, Refusal>(json::dispute(&state.world.account, &inquiry))
+    })?))
+}
+
+pub(super) async fn escalate(Shared(desk): Shared<Arc<Desk>>, Path(dispute): Path<String>) -> Answer {
+    Ok(Json(desk.with(|state| {
+        let dispute = state.world.escalate_inquiry(&dispute)?;
+        Ok::<_, Refusal>(json::dispute(&state.world.account, &dispute))
+    })?))
+}
+
 /// `{"won": false}`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -159,13 +159,24 @@ pub(super) fn portal_configurations(world: &World, mut params: Params) -> Result
     let page = Page::read(&mut params)?;
     let (active, default) = (params.boolean("active")?, params.boolean("is_default")?);
     params.done()?;
-    // The only one is active, and the default.
-    let asked = world.account.portal_saved && active != Some(false) && default != Some(false);
+    // The only one is the default.
+    let account = &world.account;
+    let asked = account.portal_saved
+        && active.is_none_or(|active| active == account.portal.active)
+        && default != Some(false);
     let rows = if asked { vec![&CONFIGURATION] } else { Vec::new() };
     page.cut(
         "/v1/billing_portal/configurations",
         rows,
         |id| id,
-        |_| json::portal_configuration(&world.account),
+        |_| json::portal_configuration(account),
     )
+}
+
+pub(super) fn portal_configuration(world: &World, id: &str, params: Params) -> Result<Value, Refusal> {
+    params.done()?;
+    if id != CONFIGURATION || !world.account.portal_saved {
+        return Err(Refusal::missing("configuration", id));
+    }
+    Ok(json::portal_configuration(&world.account))
 }

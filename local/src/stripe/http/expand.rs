@@ -41,6 +41,14 @@ fn walk<'a>(world: &World, value: &mut Value, path: &[&'a str]) -> Result<(), &'
     {
         fields.entry("payments").or_insert(payments);
     }
+    if *field == "products"
+        && rest.is_empty()
+        && value.get("default_allowed_updates").is_some()
+        && let Some(fields) = value.as_object_mut()
+    {
+        fields.insert("products".to_owned(), json::portal_products(&world.account));
+        return Ok(());
+    }
     match value.get_mut(*field) {
         None => Err(*field),
         Some(Value::Null) => Ok(()),

@@ -212,6 +212,8 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/_control/clock", post(control::clock))
         .route("/_control/customers/{customer}/card", post(control::card))
         .route("/_control/charges/{charge}/dispute", post(control::dispute))
+        .route("/_control/charges/{charge}/inquiry", post(control::inquire))
+        .route("/_control/disputes/{dispute}/escalate", post(control::escalate))
         .route("/_control/disputes/{dispute}/close", post(control::close))
         .route("/_control/refunds", post(control::refund))
         .route("/_control/endpoint", post(control::endpoint))

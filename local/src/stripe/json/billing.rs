@@ -107,15 +107,16 @@ fn item(account: &Account, subscription: &Subscription, charged: &str) -> Value 
     })
 }
 
+/// An invoice shows so many of its lines; the others are a list of their own.
+const LINES_SHOWN: usize = 10;
+
 /// An invoice, without its payments: they come only when they are expanded.
 #[must_use]
 pub fn invoice(account: &Account, invoice: &Invoice) -> Value {
     let total = invoice.total();
-    let lines = invoice
-        .lines
-        .iter()
-        .map(|it| line(account, invoice, it))
-        .collect();
+    let shown = invoice.lines.iter().take(LINES_SHOWN);
+    let lines = shown.map(|it| line(account, invoice, it)).collect();
+    let more = invoice.lines.len() > LINES_SHOWN;
     let page = invoice
         .finalized_at
         .map(|_| format!("{}/i/{}", account.base_url, invoice.id));
@@ -166,7 +167,7 @@ pub fn invoice(account: &Account, invoice: &Invoice) -> Value {
         "issuer": { "type": "self" },
         "last_finalization_error": null,
         "latest_revision": null,
-        "lines": list(&format!("/v1/invoices/{}/lines", invoice.id), lines, false),
+        "lines": list(&format!("/v1/invoices/{}/lines", invoice.id), lines, more),
         "livemode": account.livemode,
         "metadata": {},
         "next_payment_attempt": invoice.next_attempt,
@@ -212,7 +213,9 @@ pub fn invoice(account: &Account, invoice: &Invoice) -> Value {
     })
 }
 
-fn line(account: &Account, invoice: &Invoice, line: &Line) -> Value {
+/// A line of an invoice.
+#[must_use]
+pub fn line(account: &Account, invoice: &Invoice, line: &Line) -> Value {
     let product = account.catalogue.price(&line.price).map(|price| &price.product);
     let parent = match &line.proration {
         Some(invoice_item) => json!({

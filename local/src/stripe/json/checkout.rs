@@ -1,5 +1,7 @@
 use serde_json::{Value, json};
 
+use crate::stripe::calendar::Interval;
+use crate::stripe::catalogue::{Price, Product};
 use crate::stripe::checkout::{Session, SessionStatus};
 use crate::stripe::customer::Customer;
 use crate::stripe::portal::{CONFIGURATION, PortalSession};
@@ -110,13 +112,19 @@ pub fn session(account: &Account, session: &Session) -> Value {
     })
 }
 
-/// The portal's only configuration, once its settings are saved.
+/// The portal's only configuration, once its settings are saved. What can be chosen comes only when it is expanded.
 #[must_use]
 pub fn portal_configuration(account: &Account) -> Value {
+    let (portal, changes) = (&account.portal, account.portal_changes);
+    let waits = if changes.lower_at_period_end {
+        json!([{ "type": "decreasing_item_amount" }, { "type": "shortening_interval" }])
+    } else {
+        json!([])
+    };
     json!({
         "id": CONFIGURATION,
         "object": "billing_portal.configuration",
-        "active": true,
+        "active": portal.active,
         "application": null,
         "business_profile": { "headline": null, "privacy_policy_url": null, "terms_of_service_url": null },
         "created": 0,
@@ -124,9 +132,21 @@ pub fn portal_configuration(account: &Account) -> Value {
         "features": {
             "customer_update": { "allowed_updates": [], "enabled": false },
             "invoice_history": { "enabled": true },
-            "payment_method_update": { "enabled": true },
-            "subscription_cancel": { "enabled": true, "mode": "at_period_end", "proration_behavior": "none" },
-            "subscription_update": { "enabled": true, "proration_behavior": "always_invoice" },
+            "payment_method_update": { "enabled": true, "payment_method_configuration": null },
+            "subscription_cancel": {
+                "cancellation_reason": { "enabled": false, "options": ["too_expensive", "unused", "other"] },
+                "enabled": true,
+                "mode": portal.cancel,
+                "proration_behavior": "none",
+            },
+            "subscription_update": {
+                "billing_cycle_anchor": portal.anchor,
+                "default_allowed_updates": portal.changes,
+                "enabled": !portal.changes.is_empty(),
+                "proration_behavior": changes.proration.name(),
+                "schedule_at_period_end": { "conditions": waits },
+                "trial_update_behavior": "end_trial",
+            },
         },
         "is_default": true,
         "livemode": account.livemode,
@@ -135,6 +155,31 @@ pub fn portal_configuration(account: &Account) -> Value {
         "name": null,
         "updated": 0,
     })
+}
+
+/// What can be chosen in the portal: prices by their products.
+#[must_use]
+pub fn portal_products(account: &Account) -> Value {
+    let catalogue = &account.catalogue;
+    let chosen = |price: &&Price| match &account.portal.prices {
+        Some(prices) => prices.contains(&price.id),
+        None => price.active && price.interval == Interval::Month,
+    };
+    let of = |product: &Product| -> Vec<&str> {
+        let prices = catalogue.prices.iter().filter(chosen);
+        let its = prices.filter(|price| price.product == product.id);
+        its.map(|price| price.id.as_str()).collect()
+    };
+    let products = catalogue.products.iter().map(|product| (product, of(product)));
+    let sold = products.filter(|(_, prices)| !prices.is_empty());
+    sold.map(|(product, prices)| {
+        json!({
+            "adjustable_quantity": { "enabled": false, "maximum": null, "minimum": 1 },
+            "prices": prices,
+            "product": product.id,
+        })
+    })
+    .collect()
 }
 
 /// A portal session.

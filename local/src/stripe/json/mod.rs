@@ -15,9 +15,9 @@ mod method;
 mod money;
 mod schedule;
 
-pub use billing::{invoice, invoice_payment, payments, subscription};
+pub use billing::{invoice, invoice_payment, line, payments, subscription};
 pub use catalogue::{price, product};
-pub use checkout::{customer, portal, portal_configuration, session};
+pub use checkout::{customer, portal, portal_configuration, portal_products, session};
 pub use clock::test_clock;
 pub use method::method;
 pub use money::{charge, dispute, intent, refund};

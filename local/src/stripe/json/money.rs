@@ -153,7 +153,11 @@ pub fn refund(refund: &Refund) -> Value {
 /// A dispute.
 #[must_use]
 pub fn dispute(account: &Account, dispute: &Dispute) -> Value {
-    let open = dispute.status == DisputeStatus::NeedsResponse;
+    let open = matches!(
+        dispute.status,
+        DisputeStatus::NeedsResponse | DisputeStatus::WarningNeedsResponse
+    );
+    let inquiry = dispute.status.is_inquiry();
     json!({
         "id": dispute.id,
         "object": "dispute",
@@ -171,13 +175,14 @@ pub fn dispute(account: &Account, dispute: &Dispute) -> Value {
             "past_due": false,
             "submission_count": 0,
         },
-        "is_charge_refundable": false,
+        "is_charge_refundable": inquiry,
         "livemode": account.livemode,
         "metadata": {},
         "payment_intent": dispute.intent,
         "payment_method_details": {
             "card": {
-                "brand": "visa", "case_type": "chargeback", "network": "visa", "network_reason_code": "10.4",
+                "brand": "visa", "case_type": if inquiry { "inquiry" } else { "chargeback" }, "network": "visa",
+                "network_reason_code": "10.4",
             },
             "type": "card",
         },

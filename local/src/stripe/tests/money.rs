@@ -43,3 +43,45 @@ fn a_dispute_opens_and_closes_once() {
     assert!(scene.world.close_dispute(&dispute, true).is_err());
     assert_eq!(scene.kinds(0).last(), Some(&"charge.dispute.closed"));
 }
+
+#[test]
+fn an_inquiry_takes_no_money_and_can_still_be_answered_by_giving_it_back() {
+    type End = fn(&mut Scene, &str, &str);
+    let ends: [(End, DisputeStatus, &str); 3] = [
+        (
+            |scene, _, inquiry| drop(scene.world.close_dispute(inquiry, true).unwrap()),
+            DisputeStatus::WarningClosed,
+            "charge.dispute.closed",
+        ),
+        (
+            |scene, charge, _| drop(scene.world.refund(part(charge, None)).unwrap()),
+            DisputeStatus::WarningClosed,
+            "charge.dispute.closed",
+        ),
+        (
+            |scene, charge, inquiry| {
+                assert!(scene.world.close_dispute(inquiry, false).is_err());
+                scene.world.escalate_inquiry(inquiry).unwrap();
+                let refused = scene.world.refund(part(charge, None)).unwrap_err();
+                assert_eq!(refused.code, Some("charge_disputed"));
+            },
+            DisputeStatus::NeedsResponse,
+            "charge.dispute.funds_withdrawn",
+        ),
+    ];
+    for (end, status, last) in ends {
+        let mut scene = Scene::new();
+        let charge = charge(&mut scene);
+        let inquiry = scene.world.open_inquiry(&charge).unwrap();
+        assert!(inquiry.status.is_inquiry());
+        // A part of it leaves the question open.
+        scene.world.refund(part(&charge, Some(400))).unwrap();
+        assert_eq!(scene.world.dispute(&inquiry.id).unwrap().status, inquiry.status);
+        end(&mut scene, &charge, &inquiry.id);
+        assert_eq!(scene.world.dispute(&inquiry.id).unwrap().status, status);
+        assert_eq!(scene.kinds(0).last(), Some(&last));
+        if status.is_inquiry() {
+            assert!(scene.world.escalate_inquiry(&inquiry.id).is_err());
+        }
+    }
+}

@@ -181,6 +181,11 @@ fn money_given_back_freezes_and_ends_only_the_subscription_that_it_paid() {
         (true, false, true)
     );
     assert_eq!(
+        with(charge("sub_1", false, Some(Dispute::Inquiry))),
+        (false, false, true),
+        "no money has moved"
+    );
+    assert_eq!(
         with(charge("sub_1", false, Some(Dispute::Won))),
         (false, false, false)
     );
