@@ -16,6 +16,24 @@ use super::world::{Metadata, World};
 /// The portal's only configuration.
 pub const CONFIGURATION: &str = "bpc_local";
 
+/// How the portal's configuration lets customers change their plan. The default is what README asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortalChanges {
+    /// What happens to the time already paid.
+    pub proration: Proration,
+    /// Whether a lower price waits for the next period (`schedule_at_period_end`), or counts at once.
+    pub lower_at_period_end: bool,
+}
+
+impl Default for PortalChanges {
+    fn default() -> Self {
+        Self {
+            proration: Proration::AlwaysInvoice,
+            lower_at_period_end: true,
+        }
+    }
+}
+
 /// A visit to the portal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortalSession {
@@ -59,8 +77,8 @@ impl World {
         }))
     }
 
-    /// The customer chooses another price. As the configuration says: more is charged at once and waits for its
-    /// payment, less begins with the next period, by a schedule.
+    /// The customer chooses another price. As the configuration says, by default: more is charged at once and waits for
+    /// its payment, less begins with the next period, by a schedule.
     ///
     /// # Errors
     /// As for [`World::update_subscription`] and [`World::update_schedule`].
@@ -68,7 +86,8 @@ impl World {
         let before = Arc::clone(self.subscription(subscription)?);
         let catalogue = &self.account.catalogue;
         let dearer = catalogue.cents(price) > catalogue.cents(&before.price);
-        if !dearer {
+        let settings = self.account.portal_changes;
+        if !dearer && settings.lower_at_period_end {
             return self.portal_downgrade(&before, price);
         }
         if let Some(schedule) = &before.schedule {
@@ -77,7 +96,7 @@ impl World {
         let update = Update {
             item: Some(before.item.clone()),
             price: Some(price.to_owned()),
-            proration: Proration::AlwaysInvoice,
+            proration: settings.proration,
             payment: PaymentBehavior::PendingIfIncomplete,
             ..Update::default()
         };

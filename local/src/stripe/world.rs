@@ -14,7 +14,7 @@ use super::event::{Delivery, Event, RequestMark, Snapshot};
 use super::invoice::Invoice;
 use super::method::Method;
 use super::payment::{Charge, Intent};
-use super::portal::PortalSession;
+use super::portal::{PortalChanges, PortalSession};
 use super::refund::{Dispute, Refund};
 use super::refusal::Refusal;
 use super::schedule::Schedule;
@@ -45,6 +45,8 @@ pub struct Account {
     pub dunning: Dunning,
     /// Whether somebody has saved the portal's settings: until then Stripe opens none.
     pub portal_saved: bool,
+    /// How the portal changes plans.
+    pub portal_changes: PortalChanges,
 }
 
 /// How often a declined invoice is tried again, and what then.
@@ -115,6 +117,7 @@ impl World {
                 catalogue,
                 dunning: Dunning::default(),
                 portal_saved: true,
+                portal_changes: PortalChanges::default(),
             },
             now,
             seed: Seed::new(seed),
