@@ -16,7 +16,7 @@ enum Names {
 
 /// The events that may change an account. Any other is taken and forgotten, so that nobody's settings at Stripe
 /// can fill the queue.
-const TABLE: [(&str, Names); 26] = [
+const TABLE: [(&str, Names); 28] = [
     ("charge.dispute.closed", Names::Charge),
     ("charge.dispute.created", Names::Charge),
     ("charge.dispute.funds_reinstated", Names::Charge),
@@ -35,10 +35,13 @@ const TABLE: [(&str, Names); 26] = [
     ("customer.subscription.resumed", Names::Customer),
     ("customer.subscription.updated", Names::Customer),
     ("customer.updated", Names::Itself),
+    // An invoice that is given up may leave its subscription as it was, which then tells nothing.
+    ("invoice.marked_uncollectible", Names::Customer),
     ("invoice.paid", Names::Customer),
     ("invoice.payment_action_required", Names::Customer),
     ("invoice.payment_failed", Names::Customer),
     ("invoice.payment_succeeded", Names::Customer),
+    ("invoice.voided", Names::Customer),
     ("subscription_schedule.canceled", Names::Customer),
     ("subscription_schedule.completed", Names::Customer),
     ("subscription_schedule.created", Names::Customer),
