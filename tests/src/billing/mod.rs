@@ -7,6 +7,7 @@ mod delivery;
 mod histories;
 mod kills;
 mod letters;
+mod oracle;
 mod place;
 mod races;
 mod scenarios;
