@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::checkout::{Session, SessionStatus};
 use super::refusal::Refusal;
 use super::subscription::{Period, Status, Subscription};
 use super::world::{Metadata, World};
@@ -249,12 +250,28 @@ impl World {
         Ok(())
     }
 
+    /// Makes a draft final before its time, and charges nobody: drafts of a subscription cannot be deleted, so this is how
+    /// a person gets rid of one.
+    ///
+    /// # Errors
+    /// It is no draft.
+    pub fn finalize_invoice(&mut self, id: &str) -> Result<Arc<Invoice>, Refusal> {
+        if self.invoice(id)?.status != InvoiceStatus::Draft {
+            return Err(Refusal::invalid(
+                "This invoice is already finalized, you can't re-finalize a non-draft invoice.",
+            ));
+        }
+        self.finalize(id)?;
+        self.invoice(id).cloned()
+    }
+
     /// Voids an unpaid invoice: nothing is owed for it any more.
     ///
     /// # Errors
-    /// It is a draft, paid, or void already.
+    /// It is a draft, paid, or void already, or its page is still open.
     pub fn void_invoice(&mut self, id: &str) -> Result<Arc<Invoice>, Refusal> {
         let invoice = Arc::clone(self.invoice(id)?);
+        self.check_page_over(&invoice)?;
         if !matches!(invoice.status, InvoiceStatus::Open | InvoiceStatus::Uncollectible) {
             let message = format!(
                 "You can only pass in open or uncollectible invoices. This invoice isn't: {}",
@@ -270,7 +287,39 @@ impl World {
                 subscription.pending_update = None;
             });
         }
+        self.stand_again(&invoice.subscription);
         self.invoice(id).cloned()
+    }
+
+    /// The newest final invoice that is not void says how its subscription stands, and there one that is uncollectible
+    /// counts as paid.
+    fn stand_again(&mut self, subscription: &str) {
+        let newest = self.invoices.iter().rev().find(|invoice| {
+            invoice.subscription == subscription
+                && !matches!(invoice.status, InvoiceStatus::Draft | InvoiceStatus::Void)
+        });
+        let settled = newest.is_some_and(|invoice| invoice.status != InvoiceStatus::Open);
+        let status = self.subscriptions.get(subscription).map(|it| it.status);
+        if settled && matches!(status, Some(Status::PastDue | Status::Unpaid)) {
+            self.change_subscription(subscription, |subscription| {
+                subscription.status = Status::Active;
+            });
+        }
+    }
+
+    /// Nobody but its customer touches an invoice that a Checkout page still asks for.
+    fn check_page_over(&self, invoice: &Invoice) -> Result<(), Refusal> {
+        let asks = |session: &&Arc<Session>| {
+            session.status == SessionStatus::Open
+                && session.attempt.as_deref() == Some(invoice.subscription.as_str())
+        };
+        match self.sessions.iter().find(asks) {
+            Some(session) => Err(Refusal::invalid(format!(
+                "This invoice belongs to the Checkout Session {}: expire it instead.",
+                session.id
+            ))),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn void(&mut self, id: &str) {
@@ -305,9 +354,11 @@ impl World {
     /// Gives up an open invoice.
     ///
     /// # Errors
-    /// It is not open.
+    /// It is not open, or its page is.
     pub fn mark_uncollectible(&mut self, id: &str) -> Result<Arc<Invoice>, Refusal> {
-        if self.invoice(id)?.status != InvoiceStatus::Open {
+        let invoice = Arc::clone(self.invoice(id)?);
+        self.check_page_over(&invoice)?;
+        if invoice.status != InvoiceStatus::Open {
             return Err(Refusal::invalid(
                 "You can only mark open invoices as uncollectible.",
             ));
@@ -322,6 +373,7 @@ impl World {
         if let Some((_, given_up)) = change {
             self.emit("invoice.marked_uncollectible", given_up);
         }
+        self.stand_again(&invoice.subscription);
         self.invoice(id).cloned()
     }
 

@@ -38,10 +38,13 @@ const TABLE: [(&str, Names); 28] = [
     ("customer.subscription.resumed", Names::Customer),
     ("customer.subscription.updated", Names::Customer),
     ("customer.updated", Names::Itself),
+    // An invoice that is given up may leave its subscription as it was, which then tells nothing.
+    ("invoice.marked_uncollectible", Names::Customer),
     ("invoice.paid", Names::Customer),
     ("invoice.payment_action_required", Names::Customer),
     ("invoice.payment_failed", Names::Customer),
     ("invoice.payment_succeeded", Names::Customer),
+    ("invoice.voided", Names::Customer),
     ("subscription_schedule.canceled", Names::Customer),
     ("subscription_schedule.completed", Names::Customer),
     ("subscription_schedule.created", Names::Customer),

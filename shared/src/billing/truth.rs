@@ -174,8 +174,10 @@ fn read_invoice(invoice: &wire::Invoice) -> Invoice {
             .data
             .iter()
             .filter(|line| line.amount >= 0)
-            .filter_map(|line| line.pricing.as_ref()?.price_details.as_ref())
-            .map(|details| details.price.id().to_owned())
+            .filter_map(|line| {
+                let details = line.pricing.as_ref()?.price_details.as_ref()?;
+                Some((details.price.id().to_owned(), moment(line.period.start)))
+            })
             .collect(),
         action_required: false,
         page: invoice.hosted_invoice_url.clone(),
@@ -341,7 +343,7 @@ mod tests {
             (
                 InvoiceState::Open,
                 vec![moment(20)],
-                vec!["price_pro".to_owned()],
+                vec![("price_pro".to_owned(), moment(20))],
                 vec!["pi_1".to_owned()]
             )
         );

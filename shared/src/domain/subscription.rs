@@ -154,8 +154,9 @@ pub struct Invoice {
     pub created: UnixMillis,
     /// Where the periods begin that it pays for in full (prorations pay for none).
     pub covers: Vec<UnixMillis>,
-    /// The prices that it asks for; what a line gives back is not among them.
-    pub prices: Vec<String>,
+    /// The prices that it asks for, each with where the time begins that it is asked for; what a line gives back is not
+    /// among them.
+    pub prices: Vec<(String, UnixMillis)>,
     /// The bank wants a confirmation.
     pub action_required: bool,
     /// Stripe's page to pay it.
@@ -261,6 +262,16 @@ pub struct UnknownPrice {
     pub price: String,
 }
 
+/// A subscription that gives something.
+struct Live<'a> {
+    seen: &'a Seen,
+    interval: Interval,
+    /// The tier that Stripe shows.
+    shown: Tier,
+    /// The tier that counts.
+    tier: Tier,
+}
+
 /// What an account may use because of `truth`.
 ///
 /// # Errors
@@ -272,17 +283,22 @@ pub fn entitle(truth: &Truth, catalogue: &Catalogue) -> Result<Entitlement, Unkn
         if seen.status == Status::Without {
             continue;
         }
-        let Some(sold) = catalogue.sold(&seen.price) else {
+        let Some((shown, interval)) = catalogue.sold(&seen.price) else {
             return Err(UnknownPrice {
                 subscription: seen.id.clone(),
                 price: seen.price.clone(),
             });
         };
-        live.push((seen, sold));
+        live.push(Live {
+            seen,
+            interval,
+            shown,
+            tier: truth.tier_of(seen, shown, catalogue),
+        });
     }
-    // The one in the best standing, then one that is paid, then the highest, then the newest; its id decides between
-    // twins.
-    live.sort_by_key(|(seen, (tier, _))| {
+    // The one in the best standing, then one that is paid, then the one that gives most, then the newest; its id decides
+    // between twins.
+    live.sort_by_key(|Live { seen, tier, .. }| {
         let standing = seen.status != Status::PastDue;
         std::cmp::Reverse((
             standing,
@@ -294,7 +310,7 @@ pub fn entitle(truth: &Truth, catalogue: &Catalogue) -> Result<Entitlement, Unkn
     });
     let mut entitlement = Entitlement::default();
     if live.len() > 1 {
-        let ids = live.iter().map(|(seen, _)| seen.id.clone()).collect();
+        let ids = live.iter().map(|live| live.seen.id.clone()).collect();
         entitlement.alerts.push(Alert::SeveralSubscriptions(ids));
     }
     let mut frozen = false;
@@ -309,7 +325,7 @@ pub fn entitle(truth: &Truth, catalogue: &Catalogue) -> Result<Entitlement, Unkn
             Some(Dispute::Won | Dispute::Lost) | None => {}
         }
     }
-    for (seen, _) in &live {
+    for Live { seen, .. } in &live {
         if let Some((charge, ends)) = truth.returned_payment_of(seen) {
             if ends {
                 entitlement.cancel.push(seen.id.clone());
@@ -321,24 +337,22 @@ pub fn entitle(truth: &Truth, catalogue: &Catalogue) -> Result<Entitlement, Unkn
             .alerts
             .extend(late.map(|invoice| Alert::LateUpgrade(invoice.id.clone())));
     }
-    entitlement.subscription = live.first().map(|&(seen, (tier, interval))| {
+    entitlement.subscription = live.first().map(|live| {
+        let seen = live.seen;
         let owed = truth.owed_by(seen);
         let paid = truth.is_paid(seen);
         let given_up = truth.given_up_of(seen);
         let in_grace = !paid && (seen.status == Status::PastDue || given_up.is_some());
-        let since = owed
-            .or(given_up)
-            .map_or(seen.period_start, |invoice| invoice.created);
-        let covered = truth
-            .tier_paid_for(seen, catalogue)
-            .filter(|&it| paid && it < tier);
-        if covered.is_some() {
+        // A change that is not paid either begins no second grace.
+        let unpaid = owed.into_iter().chain(given_up).map(|invoice| invoice.created);
+        let since = unpaid.min().unwrap_or(seen.period_start);
+        if live.tier < live.shown {
             entitlement.alerts.push(Alert::UnpaidTier(seen.id.clone()));
         }
         Subscription {
             id: seen.id.clone(),
-            tier: covered.unwrap_or(tier),
-            interval,
+            tier: live.tier,
+            interval: live.interval,
             term_start: seen.period_start,
             term_end: seen.period_end,
             started_at: seen.created,

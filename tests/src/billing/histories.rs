@@ -18,6 +18,7 @@ use shared::domain::quota::Tier;
 use shared::domain::run::Address;
 
 use super::acts::Act;
+use super::oracle;
 use super::place::{Books, Place};
 use super::world::World;
 use crate::emulators::Emulator;
@@ -89,6 +90,8 @@ struct Life<'a> {
     seed: Seed,
     world: World,
     unheard: Vec<Message>,
+    /// For whoever must find out why it failed.
+    acts: Vec<Act>,
     work: Work,
     books: Books,
 }
@@ -114,6 +117,7 @@ impl<'a> Life<'a> {
             work: Work::of(&world, place).await,
             books: Books::of(world.account),
             unheard: Vec::new(),
+            acts: Vec::new(),
             place,
             seed,
             world,
@@ -123,7 +127,9 @@ impl<'a> Life<'a> {
     /// Something happens at Stripe, some of the news is heard, and runs go on: before, between two requests of the
     /// sync, or after.
     async fn step(&mut self) {
-        self.world.act(Act::any(&mut self.seed)).await;
+        let act = Act::any(&mut self.seed);
+        self.acts.push(act);
+        self.world.act(act).await;
         self.unheard.extend(self.world.hints());
         let news = self.some_news();
         let requests = usize::try_from(self.seed.below(SYNC_REQUESTS)).unwrap();
@@ -132,6 +138,7 @@ impl<'a> Life<'a> {
         // The same account is looked at by another door meanwhile, or its runs go on.
         if seed.chance(15) {
             let act = Act::any(seed);
+            self.acts.push(act);
             let meanwhile = async {
                 world.act(act).await;
                 let asked = world.sync(Cause::Asked);
@@ -164,20 +171,20 @@ impl<'a> Life<'a> {
         heard
     }
 
-    /// What was lost is found by the comparison, and then the account is Stripe's.
+    /// What was lost is found by the comparison, and then the account is what Stripe's books say.
     async fn end(mut self) {
         let world = &self.world;
         world.reconcile().await;
-        let billing = world.billing().await;
-        assert_eq!(billing.subscription, world.entitled().await, "I5");
+        let due = oracle::check(world, &format!("{:?}", self.acts)).await;
         self.books.check_all(self.place, &self.work.runs).await;
-        let plan = billing.plan(world.now());
-        if plan.tier == Tier::Free {
+        let plan = world.billing().await.plan(world.now());
+        let Some((tier, granted)) = due.and_then(|due| due.gives(world.now())) else {
+            assert_eq!(plan.tier, Tier::Free, "I5");
             return;
-        }
+        };
+        assert_eq!(plan.tier, tier, "I5");
         let store = &self.place.ledger_store;
         let counter = store.counter(world.account, &plan.period).await.unwrap().unwrap();
-        let granted = plan.granted_tokens(&world.doors.catalogue);
         assert_eq!(
             counter.granted,
             granted.max(counter.used + counter.reserved),

@@ -10,6 +10,7 @@ mod histories;
 mod kills;
 mod letters;
 mod nightly;
+mod oracle;
 mod place;
 mod portal;
 mod races;

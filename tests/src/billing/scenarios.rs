@@ -1,25 +1,33 @@
 //! What happens to a subscription, by name. However the events of each come (in another order, each of them twice, one
-//! of them never), the account is what Stripe says, with the same letters (I5), and its ledgers are whole.
+//! of them never), the account is what Stripe's books say, with the same letters (I5), and its ledgers are whole. So it is
+//! when they are heard while things go on happening.
 
+use local::stripe::change::Proration;
 use local::stripe::customer::Card;
 use local::stripe::seed::Seed;
+use shared::domain::billing::Cause;
 use shared::domain::catalogue::Interval::{Month, Year};
 use shared::domain::quota::Tier::{self, Essentiel, Free, Max, Pro};
 
 use super::acts::Act::{self, *};
+use super::acts::GivenUp;
 use super::kills;
+use super::oracle;
 use super::place::{Books, Place};
 use super::world::World;
 use crate::emulators::Emulator;
 use crate::faulty::connections;
 
 /// Up to so many events, every order is lived; of more, as many orders as this has.
-const EVERY_ORDER_OF: usize = 5;
-const ORDERS: usize = 12;
+const EVERY_ORDER_OF: usize = 4;
+const ORDERS: usize = 24;
+/// How often some of the events are heard between the acts.
+const IN_PART: u64 = 4;
 
 /// A piece of a customer's life.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scenario {
+    name: &'static str,
     /// What happened before, and was heard.
     pub(super) before: &'static [Act],
     /// What happens then.
@@ -30,9 +38,9 @@ pub(super) struct Scenario {
 
 macro_rules! scenarios {
     ($($name:ident: $before:expr, $then:expr => $tier:ident $tokens:literal;)*) => {
-        fn named(name: &str) -> Scenario {
+        fn named(name: &'static str) -> Scenario {
             match name {
-                $(stringify!($name) => Scenario { before: &$before, then: &$then, ends: ($tier, $tokens) },)*
+                $(stringify!($name) => Scenario { name, before: &$before, then: &$then, ends: ($tier, $tokens) },)*
                 other => panic!("no scenario is named {other}"),
             }
         }
@@ -40,6 +48,12 @@ macro_rules! scenarios {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 super::in_any_order(super::named(stringify!($name))).await;
+            })*
+        }
+        mod heard_between_the_acts {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::heard_between_the_acts(super::named(stringify!($name))).await;
             })*
         }
         mod killed_at_every_step {
@@ -88,6 +102,43 @@ scenarios! {
         [Buy(Essentiel, Month, Card::Ok)], [BuyAsAnother(Max)] => Max 24_000_000;
     a_plan_changed_in_the_portal:
         [Buy(Essentiel, Month, Card::Ok)], [Portal(Pro)] => Pro 6_000_000;
+    a_plan_raised_in_the_dashboard_without_an_invoice:
+        [Buy(Essentiel, Month, Card::Ok)], [Dashboard(Max, Proration::None)] => Essentiel 1_200_000;
+    a_plan_raised_in_the_dashboard_that_is_paid_from_the_next_period_on:
+        [Buy(Essentiel, Month, Card::Ok)], [Dashboard(Max, Proration::None), Days(32)] => Max 24_000_000;
+    a_plan_raised_in_the_dashboard_and_never_paid:
+        [Buy(Essentiel, Month, Card::DeclinedLater)],
+        [Dashboard(Max, Proration::AlwaysInvoice), GiveUp(GivenUp::Voided)] => Essentiel 1_200_000;
+    a_plan_raised_in_a_portal_that_asks_for_the_difference_later:
+        [Buy(Essentiel, Month, Card::Ok)], [LaxPortal(Max)] => Essentiel 1_200_000;
+    a_plan_raised_for_days_that_were_paid_with_the_next_period:
+        [Buy(Essentiel, Month, Card::Ok), LaxPortal(Max), LaxPortal(Essentiel), Days(32)],
+        [LaxPortal(Max)] => Essentiel 1_200_000;
+    a_higher_plan_that_was_not_paid_for_beside_one_that_was:
+        [Buy(Pro, Month, Card::Ok)],
+        [Buy(Essentiel, Month, Card::Ok), Dashboard(Max, Proration::None)] => Pro 6_000_000;
+    a_plan_bought_while_a_higher_one_waits_for_its_money:
+        [Buy(Max, Month, Card::Ok), Days(30), Buy(Essentiel, Month, Card::Ok)], [Cancel(true)]
+            => Essentiel 1_200_000;
+    a_plan_bought_beside_one_whose_change_is_past_due:
+        [
+            Buy(Pro, Month, Card::DeclinedLater),
+            Dashboard(Max, Proration::AlwaysInvoice),
+            Buy(Essentiel, Month, Card::Ok),
+        ],
+        [Cancel(true)] => Essentiel 1_200_000;
+    a_plan_bought_after_one_that_ended_in_a_dispute:
+        [Buy(Pro, Month, Card::Ok), Cancel(true), Dispute, Days(32), Buy(Essentiel, Month, Card::Ok)],
+        [Cancel(true)] => Essentiel 1_200_000;
+    a_renewal_that_is_given_up:
+        [Buy(Pro, Month, Card::DeclinedLater), Days(32)], [GiveUp(GivenUp::Voided)] => Pro 300_000;
+    a_renewal_that_is_given_up_and_its_grace_that_ends:
+        [Buy(Pro, Month, Card::DeclinedLater), Days(32)], [GiveUp(GivenUp::Uncollectible), Days(15)] => Free 0;
+    a_renewal_that_is_given_up_before_it_is_tried:
+        [Buy(Pro, Month, Card::Ok), Days(30)], [GiveUp(GivenUp::Voided)] => Pro 300_000;
+    a_grace_that_a_change_does_not_prolong:
+        [Buy(Pro, Month, Card::DeclinedLater), Days(32), GiveUp(GivenUp::Voided), Days(8)],
+        [Dashboard(Max, Proration::AlwaysInvoice), Days(6)] => Free 0;
 }
 
 async fn in_any_order(scenario: Scenario) {
@@ -96,7 +147,7 @@ async fn in_any_order(scenario: Scenario) {
     let (events, letters) = live(&place, number, scenario, None).await;
     assert!(events > 0, "nobody tells");
     let lost = (0..events).map(|lost| (0..events).filter(|it| *it != lost).collect());
-    for order in orders(events).into_iter().chain(lost) {
+    for order in orders(scenario, events).into_iter().chain(lost) {
         number += 1;
         let (_, again) = live(&place, number, scenario, Some(&order)).await;
         assert_eq!(again, letters, "{order:?}");
@@ -128,6 +179,45 @@ async fn live(
     (hints.len(), letters)
 }
 
+/// The same news, while things go on happening: all of it after each act, which then makes the account what it must be;
+/// or some of it, in any order, and the rest in the end.
+async fn heard_between_the_acts(scenario: Scenario) {
+    let place = Place::new(&connections(), &Emulator::Dynoxide.table().await).await;
+    let mut world = World::at(&place, 0).await;
+    world.link().await;
+    for act in scenario.before.iter().chain(scenario.then) {
+        world.act(*act).await;
+        world.hear().await;
+        oracle::check(&world, &format!("{act:?}")).await;
+    }
+    // A month of a year that is paid begins without an event: whoever looks next opens it.
+    world.tell(&[world.sync(Cause::Asked)]).await;
+    check(&place, &world, scenario, "after each act").await;
+    for number in 1..=IN_PART {
+        heard_in_part(&place, number, scenario).await;
+    }
+}
+
+async fn heard_in_part(place: &Place, number: u64, scenario: Scenario) {
+    let mut seed = scenario.seed(number);
+    let mut world = World::at(place, number).await;
+    world.link().await;
+    let mut unheard = Vec::new();
+    for act in scenario.before.iter().chain(scenario.then) {
+        world.act(*act).await;
+        unheard.extend(world.hints());
+        shuffle(&mut seed, &mut unheard);
+        let late = usize::try_from(seed.below(unheard.len() as u64 + 1)).unwrap();
+        for message in unheard.split_off(late) {
+            world.tell(&[message]).await;
+        }
+    }
+    world.tell(&unheard).await;
+    world.hear().await;
+    world.tell(&[world.sync(Cause::Asked)]).await;
+    check(place, &world, scenario, &format!("in part: {number}")).await;
+}
+
 /// All of it happens; what happened before was heard.
 pub(super) async fn until(place: &Place, number: u64, scenario: Scenario) -> World {
     let mut world = World::at(place, number).await;
@@ -142,11 +232,18 @@ pub(super) async fn until(place: &Place, number: u64, scenario: Scenario) -> Wor
     world
 }
 
+impl Scenario {
+    /// Chances of its own.
+    fn seed(&self, number: u64) -> Seed {
+        let letters = self.name.bytes().map(u64::from);
+        Seed::new(letters.fold(number, |sum, letter| sum.wrapping_mul(31).wrapping_add(letter)))
+    }
+}
+
 /// The account is Stripe's and the scenario's, and its ledgers are whole. Returns its letters.
 pub(super) async fn check(place: &Place, world: &World, scenario: Scenario, how: &str) -> Vec<String> {
-    let billing = world.billing().await;
-    assert_eq!(billing.subscription, world.entitled().await, "I5: {how}");
-    let plan = billing.plan(world.now());
+    oracle::check(world, how).await;
+    let plan = world.billing().await.plan(world.now());
     let counter = place
         .ledger_store
         .counter(world.account, &plan.period)
@@ -158,20 +255,25 @@ pub(super) async fn check(place: &Place, world: &World, scenario: Scenario, how:
     place.letters(world.account).await
 }
 
-/// Every order of so many events, or some.
-fn orders(events: usize) -> Vec<Vec<usize>> {
+/// Every order of so many events; or some, the last first among them.
+fn orders(scenario: Scenario, events: usize) -> Vec<Vec<usize>> {
     if events <= EVERY_ORDER_OF {
         return every_order((0..events).collect());
     }
-    let mut seed = Seed::new(events as u64);
-    let shuffled = |_| {
-        let mut order: Vec<usize> = (0..events).collect();
-        for place in 1..events {
-            order.swap(place, usize::try_from(seed.below(place as u64 + 1)).unwrap());
-        }
-        order
-    };
-    (0..ORDERS).map(shuffled).collect()
+    let mut seed = scenario.seed(0);
+    let mut order: Vec<usize> = (0..events).rev().collect();
+    let mut orders = vec![order.clone()];
+    while orders.len() < ORDERS {
+        shuffle(&mut seed, &mut order);
+        orders.push(order.clone());
+    }
+    orders
+}
+
+fn shuffle<T>(seed: &mut Seed, of: &mut [T]) {
+    for place in 1..of.len() {
+        of.swap(place, usize::try_from(seed.below(place as u64 + 1)).unwrap());
+    }
 }
 
 fn every_order(of: Vec<usize>) -> Vec<Vec<usize>> {

@@ -4,6 +4,7 @@ use super::super::calendar::Interval::{Month, Year};
 use super::super::calendar::boundary;
 use super::super::change::{PaymentBehavior, Proration, Update};
 use super::super::customer::By;
+use super::super::portal::PortalChanges;
 use super::super::schedule::{EndBehavior, NewPhase, ScheduleStatus};
 use super::super::world::Metadata;
 use super::*;
@@ -205,4 +206,22 @@ fn a_released_schedule_changes_nothing_more() {
     scene.world.advance(40 * DAY);
     assert_eq!(scene.subscription(&subscription).price, PRO);
     assert!(scene.kinds(0).contains(&"subscription_schedule.released"));
+}
+
+#[test]
+fn a_portal_that_is_set_up_so_changes_at_once_and_asks_for_the_difference_later() {
+    let mut scene = Scene::new();
+    scene.world.account.portal_changes = PortalChanges {
+        proration: Proration::Create,
+        lower_at_period_end: false,
+    };
+    let subscription = scene.subscribe(ESSENTIEL, Card::Ok);
+    scene.world.advance(14 * DAY);
+    for price in [PRO, ESSENTIEL, PRO] {
+        scene.world.portal_change(&subscription, price).unwrap();
+        assert_eq!(scene.subscription(&subscription).price, price);
+        assert_eq!(scene.world.invoices().iter().count(), 1);
+    }
+    scene.world.advance_to(boundary(START, Month, 1) + HOUR);
+    assert_eq!(scene.latest(&subscription).amount_paid, 2900 - 450 + 1450);
 }

@@ -1,5 +1,6 @@
-//! Refunds and disputes.
+//! Refunds, disputes, and invoices that are given up.
 
+use super::super::change::{Proration, Update};
 use super::super::refund::{DisputeStatus, NewRefund};
 use super::*;
 
@@ -84,4 +85,66 @@ fn an_inquiry_takes_no_money_and_can_still_be_answered_by_giving_it_back() {
             assert!(scene.world.escalate_inquiry(&inquiry.id).is_err());
         }
     }
+}
+
+fn an_invoice_that_is_given_up_no_longer_makes_its_subscription_past_due() {
+    for uncollectible in [false, true] {
+        let mut scene = Scene::new();
+        let subscription = scene.subscribe(ESSENTIEL, Card::DeclinedLater);
+        scene.world.advance(29 * DAY);
+        let renewal = scene.latest(&subscription).id.clone();
+        assert_eq!(scene.status(&subscription), Status::PastDue);
+        let seen = scene.seen();
+        let (given_up, kind) = if uncollectible {
+            (
+                scene.world.mark_uncollectible(&renewal),
+                "invoice.marked_uncollectible",
+            )
+        } else {
+            (scene.world.void_invoice(&renewal), "invoice.voided")
+        };
+        assert_eq!(given_up.unwrap().next_attempt, None);
+        assert_eq!(scene.status(&subscription), Status::Active);
+        let told = scene.kinds(seen);
+        assert!(
+            told.contains(&kind) && told.contains(&"customer.subscription.updated"),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn of_two_unpaid_invoices_the_newer_says_how_the_subscription_stands() {
+    let mut scene = Scene::new();
+    let subscription = scene.subscribe(ESSENTIEL, Card::DeclinedLater);
+    scene.world.advance(25 * DAY);
+    let update = Update {
+        item: Some(scene.subscription(&subscription).item.clone()),
+        price: Some(PRO.to_owned()),
+        proration: Proration::AlwaysInvoice,
+        ..Update::default()
+    };
+    scene.world.update_subscription(&subscription, &update).unwrap();
+    let change = scene.latest(&subscription).id.clone();
+    scene.world.advance(4 * DAY);
+    let renewal = scene.latest(&subscription).id.clone();
+    scene.world.void_invoice(&change).unwrap();
+    assert_eq!(scene.status(&subscription), Status::PastDue);
+    scene.world.mark_uncollectible(&renewal).unwrap();
+    assert_eq!(scene.status(&subscription), Status::Active);
+}
+
+#[test]
+fn a_draft_that_is_finalized_by_hand_is_charged_to_nobody() {
+    let mut scene = Scene::new();
+    let subscription = scene.subscribe(ESSENTIEL, Card::Ok);
+    scene.world.advance(28 * DAY);
+    let draft = scene.latest(&subscription).id.clone();
+    let open = scene.world.finalize_invoice(&draft).unwrap();
+    assert_eq!((open.status, open.attempts), (InvoiceStatus::Open, 0));
+    assert!(scene.world.finalize_invoice(&draft).is_err());
+    scene.world.void_invoice(&draft).unwrap();
+    scene.world.advance(DAY);
+    assert_eq!(scene.latest(&subscription).status, InvoiceStatus::Void);
+    assert_eq!(scene.status(&subscription), Status::Active);
 }

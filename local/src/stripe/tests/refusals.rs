@@ -55,7 +55,7 @@ fn price(price: &str) -> Update {
     }
 }
 
-const CASES: [Case; 15] = [
+const CASES: [Case; 16] = [
     (
         "an unknown price",
         |scene, _| open_page(scene, "price_none"),
@@ -179,15 +179,26 @@ const CASES: [Case; 15] = [
     ),
     (
         "a void invoice, paid",
-        |scene, _| {
-            let session = scene.session(ESSENTIEL);
-            scene.world.pay(&session, Card::Declined)?;
-            let invoice = scene.world.invoices().iter().next_back().unwrap().id.clone();
-            scene.world.void_invoice(&invoice)?;
+        |scene, subscription| {
+            scene.world.set_card(&scene.customer, Card::Declined)?;
+            scene.world.advance(32 * DAY);
+            let invoice = scene.latest(subscription).id.clone();
+            scene.world.void_invoice(&invoice).unwrap();
             scene
                 .world
                 .pay_invoice(&invoice, super::super::customer::By::Customer)
                 .map(drop)
+        },
+        400,
+        None,
+    ),
+    (
+        "an invoice whose page is open, void",
+        |scene, _| {
+            let session = scene.session(ESSENTIEL);
+            scene.world.pay(&session, Card::Declined)?;
+            let invoice = scene.world.invoices().iter().next_back().unwrap().id.clone();
+            scene.world.void_invoice(&invoice).map(drop)
         },
         400,
         None,

@@ -1,6 +1,6 @@
 //! What was paid for a subscription, for which tier, and what of it was given back.
 
-use super::{Charge, Dispute, Interval, Invoice, InvoiceState, Payment, Seen, Status, Truth};
+use super::{Charge, Dispute, Invoice, InvoiceState, Live, Payment, Seen, Status, Truth};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::quota::Tier;
 
@@ -23,20 +23,28 @@ impl Truth {
             .filter(|invoice| invoice.covers.contains(&seen.period_start))
     }
 
-    /// Whether the subscription's current period is paid; for which tier, [`Self::tier_paid_for`] says.
+    /// Whether the subscription's current period is paid; for which tier, [`Self::tier_of`] says.
     pub(super) fn is_paid(&self, seen: &Seen) -> bool {
         let mut wholes = self.wholes_of(seen);
         seen.status == Status::Trialing || wholes.any(|invoice| invoice.state == InvoiceState::Paid)
     }
 
-    /// The highest tier that a paid invoice of the current period asked for. `None` where none names a price of ours: a
-    /// trial has no invoice, and what Stripe does not say must block nobody who paid.
-    pub(super) fn tier_paid_for(&self, seen: &Seen, catalogue: &Catalogue) -> Option<Tier> {
+    /// The tier that counts where Stripe shows `shown`: no higher than that, and in a period that is paid no higher than what
+    /// was paid for. A trial has no invoice, and what Stripe does not say must block nobody who paid.
+    pub(super) fn tier_of(&self, seen: &Seen, shown: Tier, catalogue: &Catalogue) -> Tier {
+        let paid_for = self.tier_paid_for(seen, catalogue).filter(|_| self.is_paid(seen));
+        paid_for.map_or(shown, |tier| tier.min(shown))
+    }
+
+    /// The highest tier that a paid invoice asked for, for time of the current period: a difference that came with this
+    /// period's own invoice paid for days of the one before. `None` where none names a price of ours.
+    fn tier_paid_for(&self, seen: &Seen, catalogue: &Catalogue) -> Option<Tier> {
         self.wholes_of(seen)
             .chain(self.changes_of(seen))
             .filter(|invoice| invoice.state == InvoiceState::Paid)
             .flat_map(|invoice| &invoice.prices)
-            .filter_map(|price| Some(catalogue.sold(price)?.0))
+            .filter(|(_, from)| *from >= seen.period_start)
+            .filter_map(|(price, _)| Some(catalogue.sold(price)?.0))
             .max()
     }
 
@@ -47,10 +55,10 @@ impl Truth {
     }
 
     /// Whether a charge paid an invoice of another subscription than those that live.
-    pub(super) fn paid_for_what_ended(&self, charge: &Charge, live: &[(&Seen, (Tier, Interval))]) -> bool {
+    pub(super) fn paid_for_what_ended(&self, charge: &Charge, live: &[Live<'_>]) -> bool {
         let mut invoices = self.invoices.iter().filter(|invoice| invoice.is_paid_by(charge));
         invoices.any(|invoice| {
-            let of = |(seen, _): &(&Seen, _)| invoice.subscription.as_ref() == Some(&seen.id);
+            let of = |live: &Live<'_>| invoice.subscription.as_ref() == Some(&live.seen.id);
             invoice.subscription.is_some() && !live.iter().any(of)
         })
     }

@@ -207,12 +207,15 @@ fn money_given_back_freezes_and_ends_only_the_subscription_that_it_paid() {
 /// Essentiel, and Pro from `day` of its thirty on.
 fn upgraded(day: i64, state: InvoiceState) -> Truth {
     let mut truth = paid("pro");
-    truth.invoices[0].prices = vec!["price_local_essentiel_month".to_owned()];
+    truth.invoices[0].prices = vec![("price_local_essentiel_month".to_owned(), START)];
     truth.invoices.push(Invoice {
         id: "in_change".to_owned(),
         created: START.plus_seconds(day * 86_400),
         covers: Vec::new(),
-        prices: vec!["price_local_pro_month".to_owned()],
+        prices: vec![(
+            "price_local_pro_month".to_owned(),
+            START.plus_seconds(day * 86_400),
+        )],
         payments: vec!["pi_change".to_owned()],
         ..invoice("sub_1", state)
     });
@@ -263,6 +266,33 @@ fn of_two_subscriptions_one_that_is_paid_counts_before_a_higher_one_that_is_not(
 }
 
 #[test]
+fn of_two_subscriptions_that_are_paid_the_one_that_gives_most_counts_whatever_stripe_shows() {
+    let mut truth = paid("pro");
+    truth.invoices[0].prices = vec![("price_local_pro_month".to_owned(), START)];
+    truth.subscriptions.push(seen("sub_2", Status::Active, "max"));
+    truth.invoices.push(Invoice {
+        prices: vec![("price_local_essentiel_month".to_owned(), START)],
+        ..invoice("sub_2", InvoiceState::Paid)
+    });
+    let subscription = entitled(&truth).subscription.unwrap();
+    assert_eq!(
+        (subscription.id.as_str(), subscription.tier),
+        ("sub_1", Tier::Pro)
+    );
+}
+
+#[test]
+fn a_difference_for_days_of_the_period_before_pays_nothing_of_this_one() {
+    let mut truth = paid("max");
+    let before = START.plus_seconds(-86_400);
+    truth.invoices[0].prices = vec![
+        ("price_local_max_month".to_owned(), before),
+        ("price_local_essentiel_month".to_owned(), START),
+    ];
+    assert_eq!(entitled(&truth).subscription.unwrap().tier, Tier::Essentiel);
+}
+
+#[test]
 fn a_change_that_is_past_due_takes_nothing_of_the_period_that_is_paid() {
     let mut truth = upgraded(3, InvoiceState::Open);
     truth.subscriptions[0].status = Status::PastDue;
@@ -277,9 +307,19 @@ fn a_change_that_is_past_due_takes_nothing_of_the_period_that_is_paid() {
 fn a_period_whose_invoice_is_given_up_has_its_grace_and_no_more() {
     let mut truth = paid("max");
     truth.invoices[0].state = InvoiceState::Closed;
-    let subscription = entitled(&truth).subscription.unwrap();
+    let grace = |truth: &Truth| {
+        let subscription = entitled(truth).subscription.unwrap();
+        (subscription.paid, subscription.kept_until)
+    };
     let until = START.plus_seconds(PAST_DUE_GRACE_SECONDS);
-    assert_eq!((subscription.paid, subscription.kept_until), (false, Some(until)));
+    assert_eq!(grace(&truth), (false, Some(until)));
+    // Nor does a change that is not paid prolong it.
+    truth.invoices.push(Invoice {
+        created: START.plus_seconds(86_400),
+        covers: Vec::new(),
+        ..invoice("sub_1", InvoiceState::Open)
+    });
+    assert_eq!(grace(&truth), (false, Some(until)));
 }
 
 #[test]
