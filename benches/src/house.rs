@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use assignments::Doors as AssignmentDoors;
 use aws_config::SdkConfig;
-use aws_lambda_events::sqs::SqsEvent;
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType,
@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_s3::types::CreateBucketConfiguration;
 use local::demo_grader::DemoGrader;
 use local::emulator::{Dynoxide, Ministack, REGION, project_root, sdk_config};
-use local::provider::{Latency, Options, Provider};
+use local::provider::{Grader, Latency, Options, Provider};
 use local::supervisor::SessionKey;
 use serde_json::json;
 use shared::clock::Clock;
@@ -27,8 +27,8 @@ use shared::domain::ids::{AccountId, RunId};
 use shared::domain::run::{Address, ReservationState};
 use shared::domain::time::UnixMillis;
 use shared::http::Sessions;
+use shared::llm::Settings;
 use shared::llm::prices::Prices;
-use shared::llm::{Anthropic, Settings};
 use shared::pdf::Reader;
 use shared::store::{Clients, Objects, Queue, RunRecord, Store, copy_key};
 use shared::telemetry::Lines;
@@ -57,8 +57,8 @@ pub struct House {
     meter: Meter,
     clock: Clock,
     session_key: SessionKey,
-    _dynoxide: Dynoxide,
-    _ministack: Ministack,
+    dynoxide: Dynoxide,
+    ministack: Ministack,
 }
 
 /// A run to measure.
@@ -132,22 +132,36 @@ impl House {
             meter,
             clock: Clock::system(),
             session_key: SessionKey::kept_in(&keys)?,
-            _dynoxide: dynoxide,
-            _ministack: ministack,
+            dynoxide,
+            ministack,
         })
     }
 
-    /// Takes copies through the front doors and grades them.
+    /// Takes copies through the front doors and grades them in this process.
     ///
     /// # Errors
     /// A door refuses, a copy is not graded, or it all takes too long.
     pub async fn grade(&self, job: &Job<'_>) -> anyhow::Result<Done> {
-        let provider = self.provider(job.latency).await?;
+        let provider = self.provider(job.latency, Arc::new(DemoGrader::new()?)).await?;
         let doors = Arc::new(self.worker()?);
         let mut settings = Settings::new(doors.provider, MODEL);
         settings.base_url = Some(provider.base_url());
         let model = Arc::new(settings.build()?);
+        let worker = move |event| {
+            let (doors, model) = (Arc::clone(&doors), Arc::clone(&model));
+            async move { Ok(worker::handle(&doors, model.as_ref(), event).await) }
+        };
+        self.grade_with(job, worker).await
+    }
 
+    /// As [`House::grade`], with each message handled by `worker`.
+    ///
+    /// # Errors
+    /// As [`House::grade`]'s, and `worker`'s.
+    pub async fn grade_with<F>(&self, job: &Job<'_>, worker: impl Fn(SqsEvent) -> F) -> anyhow::Result<Done>
+    where
+        F: Future<Output = anyhow::Result<SqsBatchResponse>> + Send + 'static,
+    {
         let teacher = self.teacher()?;
         let assignment = teacher.assignment(job.class).await?;
         let _before_the_run = self.meter.take();
@@ -174,7 +188,7 @@ impl House {
             found.context("no such run")
         };
         let address = run_now().await?.run.address();
-        let wall = self.work(&doors, &model, &address, job.workers, started).await?;
+        let wall = self.work(worker, &address, job.workers, started).await?;
         let copies = store.run_copies(&address).await.map_err(failed)?;
         let ungraded = copies.iter().filter(|copy| copy.summary.is_none()).count();
         ensure!(
@@ -191,23 +205,25 @@ impl House {
 
     /// Polls the queue as Lambda does, until the run is resolved. Returns when its last step ended, from
     /// `started`.
-    async fn work(
+    async fn work<F>(
         &self,
-        doors: &Arc<worker::Doors>,
-        model: &Arc<Anthropic>,
+        worker: impl Fn(SqsEvent) -> F,
         address: &Address,
         workers: usize,
         started: Instant,
-    ) -> anyhow::Result<Duration> {
+    ) -> anyhow::Result<Duration>
+    where
+        F: Future<Output = anyhow::Result<SqsBatchResponse>> + Send + 'static,
+    {
         let sqs = aws_sdk_sqs::Client::new(&self.others);
         let mut busy = JoinSet::new();
         let mut last = started;
         while started.elapsed() < PATIENCE {
             while let Some(ended) = busy.try_join_next() {
-                last = last.max(ended?);
+                last = last.max(ended??);
             }
             if busy.len() >= workers {
-                last = last.max(busy.join_next().await.context("no step")??);
+                last = last.max(busy.join_next().await.context("no step")???);
             }
             let received = sqs
                 .receive_message()
@@ -217,18 +233,18 @@ impl House {
                 .send()
                 .await?;
             for message in received.messages.unwrap_or_default() {
-                let (doors, model, sqs) = (Arc::clone(doors), Arc::clone(model), sqs.clone());
-                let queue_url = self.queue_url.clone();
+                let (sqs, queue_url, working) =
+                    (sqs.clone(), self.queue_url.clone(), worker(event(&message)));
                 busy.spawn(async move {
                     let receipt = message.receipt_handle.clone().unwrap_or_default();
-                    let response = worker::handle(&doors, model.as_ref(), event(&message)).await;
+                    let response = working.await?;
                     let ended = Instant::now();
                     if response.batch_item_failures.is_empty() {
                         // Not deleted, it comes again, and finds nothing to do.
                         let deleted = sqs.delete_message().queue_url(queue_url).receipt_handle(receipt);
                         let _comes_again = deleted.send().await;
                     }
-                    ended
+                    anyhow::Ok(ended)
                 });
             }
             if busy.is_empty() {
@@ -253,10 +269,29 @@ impl House {
         Clients::on(self.others.clone()).queue(&self.queue_url)
     }
 
-    async fn provider(&self, latency: Latency) -> anyhow::Result<Provider> {
+    /// What the worker's own program finds in its environment, here and with the provider at this address.
+    #[must_use]
+    pub fn environment(&self, base_url: &str) -> [(&'static str, String); 8] {
+        [
+            ("TABLE_NAME", TABLE.to_owned()),
+            ("BUCKET_NAME", BUCKET.to_owned()),
+            ("QUEUE_URL", self.queue_url.clone()),
+            ("MODEL_PROVIDER", shared::llm::Provider::Local.as_str().to_owned()),
+            ("MODEL", MODEL.to_owned()),
+            ("MODEL_BASE_URL", base_url.to_owned()),
+            ("AWS_ENDPOINT_URL", self.ministack.endpoint().to_owned()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.dynoxide.endpoint().to_owned()),
+        ]
+    }
+
+    /// A local provider with this grader behind it. It ends when dropped.
+    ///
+    /// # Errors
+    /// It finds no port.
+    pub async fn provider(&self, latency: Latency, grader: Arc<dyn Grader>) -> anyhow::Result<Provider> {
         let options = Options {
             latency,
-            ..Options::new(Prices::load(None)?, Arc::new(DemoGrader::new()?))
+            ..Options::new(Prices::load(None)?, grader)
         };
         Ok(Provider::start(SocketAddr::from(([127, 0, 0, 1], 0)), options).await?)
     }

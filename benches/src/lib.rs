@@ -5,6 +5,7 @@ pub mod figures;
 pub mod house;
 pub mod runtime_api;
 pub mod samples;
+pub mod scans;
 pub mod storm;
 mod teacher;
 pub mod write_units;

@@ -6,7 +6,7 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,8 +15,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
-/// A program answers within this, or the measurement fails.
-const PATIENCE: Duration = Duration::from_secs(20);
 const BODY_BYTES_MAX: u64 = 6 * 1024 * 1024;
 const DEADLINE_MILLIS: &str = "4102444800000";
 /// Stripe's signing secret, as the stub keeps it.
@@ -25,22 +23,31 @@ pub const SIGNING_SECRET: &str = "whsec_bench";
 const SECRET: &str = "sk_test_bench";
 
 /// An answer of a program.
+#[derive(Debug)]
 struct Answer {
     at: Instant,
     body: Vec<u8>,
     accepted: bool,
 }
 
-/// Starts `program` as Lambda does, hands it `event`, and ends it. Returns how long it took from the start of the
-/// process to its whole answer, and the answer.
+/// A program that was started as Lambda does, with its event on the way.
+#[derive(Debug)]
+pub struct Invoked {
+    name: String,
+    child: Child,
+    started: Instant,
+    runtime_api: RuntimeApi,
+}
+
+/// Starts `program` as Lambda does, and hands it `event`.
 ///
 /// # Errors
-/// The program cannot be started, ends, reports an error, or does not answer.
-pub fn first_answer(
+/// The program cannot be started.
+pub fn invoke<'a>(
     program: &Path,
-    environment: &[(&str, &str)],
+    environment: impl IntoIterator<Item = (&'a str, &'a str)>,
     event: &Value,
-) -> anyhow::Result<(Duration, Value)> {
+) -> anyhow::Result<Invoked> {
     let runtime_api = RuntimeApi::start(event)?;
     let here = runtime_api.address.to_string();
     let mut command = Command::new(program);
@@ -56,34 +63,57 @@ pub fn first_answer(
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test")
         .env("AWS_ENDPOINT_URL", format!("http://{here}"))
-        .envs(environment.iter().copied())
+        .envs(environment)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     let started = Instant::now();
-    let mut child = command
-        .spawn()
-        .with_context(|| format!("cannot start {}", program.display()))?;
-    let answer = runtime_api.answers.recv_timeout(PATIENCE);
-    child.kill()?;
-    child.wait()?;
-    let Ok(answer) = answer else {
-        let mut complaint = String::new();
-        if let Some(stderr) = child.stderr.take() {
-            stderr.take(2_000).read_to_string(&mut complaint)?;
-        }
-        bail!("{} did not answer: {complaint}", program.display());
-    };
-    let text = String::from_utf8_lossy(&answer.body);
-    if !answer.accepted {
-        bail!("{} reported an error: {text}", program.display());
+    let name = program.display().to_string();
+    let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
+    Ok(Invoked {
+        name,
+        child,
+        started,
+        runtime_api,
+    })
+}
+
+impl Invoked {
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
-    let body = serde_json::from_slice(&answer.body).with_context(|| format!("not JSON: {text}"))?;
-    Ok((answer.at - started, body))
+
+    /// Waits at most `patience` for the answer, and ends the program. Returns how long it took from the start of the
+    /// process to its whole answer, and the answer.
+    ///
+    /// # Errors
+    /// The program ends, reports an error, or does not answer.
+    pub fn answer(mut self, patience: Duration) -> anyhow::Result<(Duration, Value)> {
+        let answer = self.runtime_api.answers.recv_timeout(patience);
+        self.child.kill()?;
+        self.child.wait()?;
+        let name = &self.name;
+        let Ok(answer) = answer else {
+            let mut complaint = String::new();
+            if let Some(stderr) = self.child.stderr.take() {
+                stderr.take(2_000).read_to_string(&mut complaint)?;
+            }
+            bail!("{name} did not answer: {complaint}");
+        };
+        let text = String::from_utf8_lossy(&answer.body);
+        if !answer.accepted {
+            bail!("{name} reported an error: {text}");
+        }
+        let body = serde_json::from_slice(&answer.body).with_context(|| format!("not JSON: {text}"))?;
+        Ok((answer.at - self.started, body))
+    }
 }
 
 /// The runtime API of one process, on a port of its own: what a process that is being ended still asks for
 /// must not take the next one's event.
+#[derive(Debug)]
 struct RuntimeApi {
     address: SocketAddr,
     closed: Arc<AtomicBool>,

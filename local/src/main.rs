@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use local::demo::Demo;
-use local::supervisor::{self, DEMO_TEACHER, Options, Running, SessionKey};
+use local::emulator::project_root;
+use local::supervisor::{self, DEMO_TEACHER, Options, Running, SessionKey, Settings};
 use local::{mail, stripe_smoke};
 use shared::clock::Clock;
 use shared::domain::ids::AccountId;
@@ -105,7 +106,7 @@ async fn dev() -> anyhow::Result<()> {
     };
     println!(
         "starting (the log of every program: {})",
-        options.folder.join("log/dev.log").display()
+        options.settings.folder.join("log/dev.log").display()
     );
     let Some(mut running) = stop.or(supervisor::start(options)).await? else {
         return Ok(());
@@ -163,7 +164,7 @@ async fn stripe_smoke() -> anyhow::Result<()> {
 }
 
 fn token(account: &str, age: Option<&str>) -> anyhow::Result<()> {
-    let key = SessionKey::kept_in(&local::emulator::project_root().join(".local"))?;
+    let key = SessionKey::kept_in(&Settings::load(&project_root())?.folder)?;
     let clock = match age {
         None => Clock::system(),
         Some("expired") => Clock::fixed(Clock::system().now_millis() - (ACCESS_SECONDS + 60) * 1000),

@@ -26,6 +26,8 @@ mod pdf_samples;
 #[cfg(test)]
 mod stripe_fake;
 #[cfg(test)]
+mod supervisor;
+#[cfg(test)]
 mod template;
 #[cfg(test)]
 mod tidy;

@@ -7,23 +7,32 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use rustix::io::{FdFlags, fcntl_setfd};
 use shared::clock::Clock;
 use shared::domain::time::UnixMillis;
 use shared::llm::prices::Prices;
+use tokio::time::Instant;
 
 use super::settings::Ports;
 use crate::emulator::installed;
 
-/// Keeps a second supervisor away from the same state for as long as it lives.
+/// How long the programs of a supervisor that was killed may take to end: the emulator saves its state first.
+const ORPHANS_PATIENCE: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(20);
+
+/// Keeps a second supervisor away from the same state for as long as it lives, and the next one until its programs
+/// have ended.
 #[derive(Debug)]
 pub(super) struct Hold {
     _lock: File,
+    _programs: File,
 }
 
 /// Takes the folder of the state for ourselves.
-pub(super) fn hold(folder: &Path) -> anyhow::Result<Hold> {
+pub(super) async fn hold(folder: &Path) -> anyhow::Result<Hold> {
     // It will hold copies and, with a real model, its key.
     let ours_alone = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     let ours_alone =
@@ -32,7 +41,10 @@ pub(super) fn hold(folder: &Path) -> anyhow::Result<Hold> {
     let path = folder.join("lock");
     let lock = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     match lock.try_lock() {
-        Ok(()) => Ok(Hold { _lock: lock }),
+        Ok(()) => Ok(Hold {
+            _lock: lock,
+            _programs: programs(folder).await?,
+        }),
         Err(std::fs::TryLockError::WouldBlock) => bail!(
             "the local system is already running from this folder: stop it first (Ctrl-C where `make dev` or \
              `make demo` runs)"
@@ -41,6 +53,20 @@ pub(super) fn hold(folder: &Path) -> anyhow::Result<Hold> {
             Err(error).with_context(|| format!("cannot lock {}", path.display()))
         }
     }
+}
+
+/// A lock that every program inherits: it is free when the last of them has ended, whatever became of us. Those of a
+/// supervisor that was killed are waited for, since the kernel has asked them to end, and the emulator gives up its port
+/// before it has saved what it holds. What does not end is told by the port that it keeps.
+async fn programs(folder: &Path) -> anyhow::Result<File> {
+    let path = folder.join("programs.lock");
+    let lock = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    fcntl_setfd(&lock, FdFlags::empty()).context("programs cannot inherit a lock")?;
+    let since = Instant::now();
+    while lock.try_lock().is_err() && since.elapsed() < ORPHANS_PATIENCE {
+        tokio::time::sleep(POLL).await;
+    }
+    Ok(lock)
 }
 
 /// The model that the workers will be given, by `parameters` or else by the template's defaults, has a price today:

@@ -8,7 +8,7 @@
 //!                    └── forwards the queue's messages and the schedule's ticks ── ministack
 //! ```
 //!
-//! State is kept in `.local` from one start to the next.
+//! State is kept in `.local`, or the folder that `LOCAL_FOLDER` names, from one start to the next.
 
 mod check;
 mod cloudformation;
@@ -22,7 +22,7 @@ mod web;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -64,8 +64,6 @@ const WATCH: Duration = Duration::from_millis(500);
 pub struct Options {
     /// What the person chose.
     pub settings: Settings,
-    /// Where state and logs are kept.
-    pub folder: PathBuf,
     /// Processes of each function, at most: so many copies are graded at a time.
     pub workers: usize,
     /// Whether a change of the code restarts the functions.
@@ -75,16 +73,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// The options of `make dev` (`reload`) and `make demo`: `.env`, `.local`, and workers that mostly wait for
-    /// a provider, so more of them than cores.
+    /// The options of `make dev` (`reload`) and `make demo`: `.env`, and workers that mostly wait for a provider, so
+    /// more of them than cores.
     ///
     /// # Errors
     /// `.env` cannot be read, or says something that cannot be meant.
     pub fn usual(reload: bool) -> anyhow::Result<Self> {
-        let root = project_root();
         Ok(Self {
-            settings: Settings::load(&root)?,
-            folder: root.join(".local"),
+            settings: Settings::load(&project_root())?,
             workers: std::thread::available_parallelism()
                 .map_or(4, |cores| cores.get() * 2)
                 .clamp(4, 16),
@@ -120,17 +116,17 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let started = Instant::now();
     let Options {
         settings,
-        folder,
         workers,
         reload,
         report,
     } = options;
+    let folder = &settings.folder;
     let with_provider = settings.provider == Provider::Local;
     check::tools()?;
-    let hold = check::hold(&folder)?;
+    let hold = check::hold(folder).await?;
     check::ports(settings.ports, with_provider)?;
     let log = Log::create(&folder.join("log").join("dev.log"))?;
-    let session_key = SessionKey::kept_in(&folder)?;
+    let session_key = SessionKey::kept_in(folder)?;
     let api = format!("http://127.0.0.1:{}", settings.ports.api);
     let local_provider = if with_provider {
         Some(start_provider(&settings).await?)
@@ -138,7 +134,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         None
     };
 
-    let stripe = stripe::start(&settings, &folder).await?;
+    let stripe = stripe::start(&settings).await?;
     let web = web::start(settings.ports.web, &api, session_key.clone()).await?;
 
     let parameters = parameters(&settings);
@@ -163,8 +159,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let ((), (), (ministack, stack, environment)) = tokio::try_join!(priced, built, deployed)?;
 
     report("the functions are compiled");
-    let functions =
-        Functions::start(&folder, settings.ports.api, workers, reload, &environment, &log).await?;
+    let functions = Functions::start(folder, settings.ports.api, workers, reload, &environment, &log).await?;
     functions
         .warm()
         .await

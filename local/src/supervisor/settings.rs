@@ -1,7 +1,7 @@
 //! What the person at this machine may choose: `.env` (git ignores it) and the environment, which wins.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
@@ -46,6 +46,8 @@ impl std::fmt::Debug for Provider {
 /// The settings of a local system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
+    /// Where state and logs are kept.
+    pub folder: PathBuf,
     /// Where it listens.
     pub ports: Ports,
     /// Who answers the model calls.
@@ -78,7 +80,7 @@ impl Settings {
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };
         let file = parse(&text)?;
-        Self::from_lookup(|name| {
+        Self::from_lookup(root, |name| {
             std::env::var(name)
                 .ok()
                 .or_else(|| file.get(name).cloned())
@@ -86,7 +88,7 @@ impl Settings {
         })
     }
 
-    fn from_lookup(value: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
+    fn from_lookup(root: &Path, value: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         let port = |name: &str, usual: u16| {
             value(name).map_or(Ok(usual), |text| {
                 text.parse()
@@ -114,7 +116,10 @@ impl Settings {
             .into_iter()
             .filter_map(|(variable, parameter)| Some((parameter, value(variable)?)))
             .collect();
+        // An absolute path stays what it is.
+        let folder = root.join(value("LOCAL_FOLDER").unwrap_or_else(|| ".local".to_owned()));
         Ok(Self {
+            folder,
             ports,
             provider,
             parameters,
@@ -150,7 +155,7 @@ mod tests {
 
     fn settings(env: &str) -> anyhow::Result<Settings> {
         let values = parse(env)?;
-        Settings::from_lookup(|name| values.get(name).cloned())
+        Settings::from_lookup(Path::new("/project"), |name| values.get(name).cloned())
     }
 
     #[test]
@@ -167,6 +172,17 @@ mod tests {
             }
         );
         assert_eq!((usual.provider, usual.parameters.len()), (Provider::Local, 0));
+    }
+
+    #[test]
+    fn state_is_kept_in_the_project_unless_another_folder_is_named() {
+        for (env, folder) in [
+            ("", "/project/.local"),
+            ("LOCAL_FOLDER=.local/other", "/project/.local/other"),
+            ("LOCAL_FOLDER=/elsewhere", "/elsewhere"),
+        ] {
+            assert_eq!(settings(env).unwrap().folder, Path::new(folder));
+        }
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The local Stripe beside the functions: it sells what they sell, and tells them what happens.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
 
 use anyhow::Context as _;
 use shared::domain::catalogue::{Catalogue, Interval};
@@ -13,9 +12,9 @@ use crate::stripe::calendar::Interval as Every;
 use crate::stripe::catalogue::Catalogue as Sold;
 use crate::stripe::{Endpoint, Settings as StripeSettings, Stripe};
 
-/// Starts it. Like the table, it is kept in `folder` and belongs to the emulator's port: accounts there remember what
-/// was bought here. Its events wait for [`tell`].
-pub(super) async fn start(settings: &Settings, folder: &Path) -> anyhow::Result<Stripe> {
+/// Starts it. Like the table, it is kept in the folder of the state and belongs to the emulator's port: accounts there
+/// remember what was bought here. Its events wait for [`tell`].
+pub(super) async fn start(settings: &Settings) -> anyhow::Result<Stripe> {
     let catalogue = match settings.parameters.get("Catalogue") {
         Some(json) => serde_json::from_str(json).context("CATALOGUE cannot be sold from")?,
         None => Catalogue::default(),
@@ -27,7 +26,11 @@ pub(super) async fn start(settings: &Settings, folder: &Path) -> anyhow::Result<
         // Other ids than in any other folder, or before it was emptied.
         seed: uuid::Uuid::new_v4().as_u64_pair().0,
         catalogue: sold(&catalogue),
-        kept_in: Some(folder.join(format!("stripe-{}.json", settings.ports.aws))),
+        kept_in: Some(
+            settings
+                .folder
+                .join(format!("stripe-{}.json", settings.ports.aws)),
+        ),
         ..StripeSettings::default()
     };
     Stripe::start(stripe)
