@@ -16,7 +16,7 @@ enum Names {
 
 /// The events that may change an account. Any other is taken and forgotten, so that nobody's settings at Stripe
 /// can fill the queue.
-const TABLE: [(&str, Names); 28] = [
+const TABLE: [(&str, Names); 30] = [
     ("charge.dispute.closed", Names::Charge),
     ("charge.dispute.created", Names::Charge),
     ("charge.dispute.funds_reinstated", Names::Charge),

@@ -87,6 +87,7 @@ fn an_inquiry_takes_no_money_and_can_still_be_answered_by_giving_it_back() {
     }
 }
 
+#[test]
 fn an_invoice_that_is_given_up_no_longer_makes_its_subscription_past_due() {
     for uncollectible in [false, true] {
         let mut scene = Scene::new();
