@@ -24,6 +24,8 @@ use crate::faulty::connections;
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Begin(&'static str),
+    /// Somebody deletes the customer in Stripe's Dashboard.
+    Deleted,
     /// On Stripe's page, without us.
     Pay,
     /// From Stripe's page, or from anywhere.
@@ -41,8 +43,9 @@ type Way = (&'static [Step], Step);
 
 const BOUGHT: &[Step] = &[Step::Begin("pro"), Step::Pay, Step::Back { from_page: true }];
 
-const BUYING: [Way; 5] = [
+const BUYING: [Way; 6] = [
     (&[], Step::Begin("pro")),
+    (&[Step::Begin("pro"), Step::Deleted], Step::Begin("pro")),
     (&[Step::Begin("pro")], Step::Begin("pro")),
     (&[Step::Begin("pro")], Step::Begin("max")),
     (&[Step::Begin("pro"), Step::Pay], Step::Back { from_page: true }),
@@ -153,8 +156,8 @@ impl Lane {
         let bought = buyer.world.billing().await.subscription;
         let calls = fake.calls().len();
         fake.inject([Fault::next(how).after(call).times(3)]);
-        let usual = buyer.door.clone();
-        buyer.door = self.shop.door(&buyer.world, &self.patient, time);
+        let hasty = self.shop.door(&buyer.world, &self.patient, time);
+        let usual = std::mem::replace(&mut buyer.door, hasty);
         let answer = done(&buyer, step).await;
         let made = fake.calls().split_off(calls);
         if !made.iter().any(|seen| seen.fault == Some(how)) {
@@ -196,6 +199,12 @@ async fn done(buyer: &Buyer, step: Step) -> (u16, Value) {
     };
     match step {
         Step::Begin(tier) => buyer.get(&format!("checkout/{tier}")).await,
+        Step::Deleted => {
+            let customer = buyer.world.billing().await.customer.unwrap();
+            let deleted = buyer.world.fake.with(|stripe| stripe.delete_customer(&customer));
+            deleted.unwrap();
+            (200, Value::Null)
+        }
         Step::Pay => {
             buyer.pay(&newest(), Card::Ok);
             (200, Value::Null)

@@ -158,8 +158,10 @@ async fn what_is_refused_for_its_size_the_next_night_finds() {
     door.doors.queue = world.doors.queue.clone();
     world.buy(Tier::Pro, Card::Ok).await;
     let events: Vec<String> = world.fake.with(|stripe| {
-        let of = |event| local::stripe::json::event(&stripe.account, event).to_string();
-        stripe.events().iter().map(|event| of(event)).collect()
+        let events = stripe.events().iter();
+        events
+            .map(|event| local::stripe::json::event(&stripe.account, event).to_string())
+            .collect()
     });
     let refused = events.iter().map(|event| padded(event, 2 * 1024 * 1024));
     for body in refused {
