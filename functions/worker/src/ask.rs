@@ -84,6 +84,7 @@ impl<M: Model> Asking<'_, M> {
         Bill {
             used,
             waste: self.waste_tokens + self.kept_before.saturating_sub(found),
+            broken: self.waste_tokens,
             paid,
         }
     }

@@ -101,7 +101,7 @@ impl Ending<'_> {
         })
     }
 
-    /// All answers are kept: whoever ends the copy says what of them was in vain.
+    /// The answers that were used are kept for the next lease; only the others were in vain.
     async fn come_back(&self, seconds: i64) -> Result<Ended, Failure> {
         let until = self.doors.now().plus_seconds(seconds);
         let copy = Copy {
@@ -113,7 +113,7 @@ impl Ending<'_> {
         }
         Ok(Ended {
             next: Next::Later(seconds),
-            waste_tokens: 0,
+            waste_tokens: self.bill.broken,
             outcome: Outcome::Open,
             bill: self.bill,
         })

@@ -1,7 +1,7 @@
 //! One copy through its phases: detection, grading, verification.
 
 use sha2::{Digest, Sha256};
-use shared::domain::copy::{Copy, CopyState, Lease, ResultSummary};
+use shared::domain::copy::{Copy, CopyState, Lease, Resolution, ResultSummary};
 use shared::domain::failure::{CopyFailure, Failure, Internal};
 use shared::domain::ids::CopyId;
 use shared::domain::mark::{Finding, Flag};
@@ -44,13 +44,16 @@ pub(crate) async fn grade<M: Model>(
         Lease::Gone => return Ok(Next::Done),
         Lease::Exhausted(copy) => {
             let (failure, waste) = (CopyFailure::attempts_exhausted(), copy.kept_tokens);
-            if copy.state == CopyState::Leased {
-                doors.emit(&unseen(address, &copy));
-            }
-            doors.store.void(address, &copy, &failure, waste, started).await?;
+            let voided = doors.store.void(address, &copy, &failure, waste, started).await?;
             doors.store.finish(address, started).await?;
-            let failed = Outcome::Failed(failure.code().to_owned()).measure(address, id);
-            doors.emit(&failed.value("WasteTokens", Unit::Count, waste));
+            // Once, however many messages of it there are.
+            if voided == Resolution::Done {
+                if copy.state == CopyState::Leased {
+                    doors.emit(&unseen(address, &copy));
+                }
+                let failed = Outcome::Failed(failure.code().to_owned()).measure(address, id);
+                doors.emit(&failed.value("WasteTokens", Unit::Count, waste));
+            }
             return Ok(Next::Done);
         }
     };
@@ -60,6 +63,8 @@ pub(crate) async fn grade<M: Model>(
     let reservation = doors.store.reservation(address).await?;
     if !reservation.is_some_and(|it| it.state == ReservationState::Pending && !it.stop) {
         doors.store.hand_back(address, &copy, started).await?;
+        let given_back = Outcome::Open.measure(address, id);
+        doors.emit(&given_back.value("WasteTokens", Unit::Count, copy.kept_tokens));
         doors.store.finish(address, started).await?;
         return Ok(Next::Done);
     }

@@ -11,6 +11,8 @@ pub(crate) struct Bill {
     pub(crate) used: u64,
     /// Of those that could not be, and of what earlier leases kept and this one did not find.
     pub(crate) waste: u64,
+    /// Of those that could not be, alone.
+    pub(crate) broken: u64,
     /// What this lease paid itself: the rest was paid by earlier ones, whose answers it found.
     pub(crate) paid: u64,
 }

@@ -9,11 +9,12 @@ use shared::domain::money::{Spent, add_spent};
 use shared::domain::quota::seems_scanned;
 use shared::domain::rubric::Rubric;
 use shared::domain::run::{Address, Grader, PREFIX_RESERVE_TOKENS, ReservationState};
+use shared::domain::time::UnixMillis;
 use shared::grading::cost::cost;
 use shared::grading::prompt::{self, Exam};
 use shared::grading::{CopyCode, MaskedCopy, Prompt, Redaction};
 use shared::llm::Model;
-use shared::store::{Assignment, Preparation, RunRecord};
+use shared::store::{Assignment, Preparation};
 use shared::telemetry::{Metrics, Unit};
 use tokio::time::{Duration, Instant};
 
@@ -104,7 +105,10 @@ pub(crate) async fn prepare<M: Model>(doors: &Doors, model: &M, address: &Addres
         Preparation::Taken(record) => record,
         Preparation::Busy(until) => return Ok(Next::Later((until.get() - now.get()) / 1000 + 1)),
         Preparation::Exhausted(record) => {
+            let reservation = doors.store.reservation(address).await?;
+            // Another message of it finds the run at its end.
             if record.was_abandoned(record.prepare_epoch)
+                && reservation.is_some_and(|it| it.state == ReservationState::Pending)
                 && let Err(failure) = meter_abandoned(doors, address).await
             {
                 tracing::warn!(code = failure.code(), "a warm-up of unknown cost is not metered");
@@ -114,8 +118,19 @@ pub(crate) async fn prepare<M: Model>(doors: &Doors, model: &M, address: &Addres
         }
         Preparation::Gone => return Ok(Next::Done),
     };
-    let Err(failure) = hand_out(doors, model, address, &record).await else {
-        return Ok(Next::Done);
+    // Where this fails, the lease ends by itself, and the next one tries again.
+    if record.was_abandoned(record.prepare_epoch - 1) {
+        meter_abandoned(doors, address).await?;
+    }
+    let failure = match hand_out(doors, model, address, record.prepare_epoch).await {
+        Ok(Handed::Out) => return Ok(Next::Done),
+        Ok(Handed::Nothing) => {
+            // Whoever asks again is told the same at once.
+            let at_once = UnixMillis::new(0);
+            doors.store.release_preparation(&record, at_once).await?;
+            return Ok(Next::Done);
+        }
+        Err(failure) => failure,
     };
     tracing::error!(
         cause = failure.cause(),
@@ -137,31 +152,35 @@ fn grader(doors: &Doors) -> Grader {
     }
 }
 
+/// What became of a run's copies.
+enum Handed {
+    /// Its own are on their way: it is prepared.
+    Out,
+    /// It is over, or stopped: nothing more is asked for it.
+    Nothing,
+}
+
 async fn hand_out<M: Model>(
     doors: &Doors,
     model: &M,
     address: &Address,
-    record: &RunRecord,
-) -> Result<(), Failure> {
+    epoch: u32,
+) -> Result<Handed, Failure> {
     let Some(reservation) = doors.store.reservation(address).await? else {
-        return Ok(());
+        return Ok(Handed::Nothing);
     };
     if reservation.state != ReservationState::Pending {
-        return Ok(());
+        return Ok(Handed::Nothing);
     }
     if reservation.stop {
         doors.store.stop(address, doors.now()).await?;
-        return Ok(());
-    }
-    let epoch = record.prepare_epoch;
-    if record.was_abandoned(epoch - 1) {
-        meter_abandoned(doors, address).await?;
+        return Ok(Handed::Nothing);
     }
     let brief = Brief::load(doors, address).await?;
     warm_up(doors, model, address, epoch, &brief).await?;
     let Some(pending) = doors.store.claim_copies(address, doors.now()).await? else {
         doors.store.stop(address, doors.now()).await?;
-        return Ok(());
+        return Ok(Handed::Nothing);
     };
     for group in &pending {
         if doors.store.relay(&doors.queue, group).await.is_err() {
@@ -170,7 +189,7 @@ async fn hand_out<M: Model>(
     }
     // A run whose copies another run had is over at once.
     doors.store.finish(address, doors.now()).await?;
-    Ok(())
+    Ok(Handed::Out)
 }
 
 /// What warming the cache came to.
@@ -237,12 +256,8 @@ impl Warmed {
     }
 }
 
-/// Counts the warm-up of a preparation that ended unseen, unless one is charged already: it may have been billed.
+/// Counts the warm-up of a preparation that ended unseen: it may have been billed.
 async fn meter_abandoned(doors: &Doors, address: &Address) -> Result<(), Failure> {
-    let charged = doors.store.reservation(address).await?;
-    if charged.is_none_or(|reservation| !reservation.warm.is_empty()) {
-        return Ok(());
-    }
     let brief = Brief::load(doors, address).await?;
     let prompts = prefixes(doors, address, &brief).await?;
     let lost = prompts.iter().map(in_flight_tokens_max).sum();

@@ -17,7 +17,6 @@ use serde::{Deserialize, Serialize};
 
 use super::failure::CopyFailure;
 use super::ids::{AssignmentId, CopyId, RunId};
-use super::run::PREFIX_RESERVE_TOKENS;
 use super::time::UnixMillis;
 
 /// Where a copy stands.
@@ -143,7 +142,7 @@ impl Copy {
     #[must_use]
     pub const fn at_risk_tokens(&self) -> u64 {
         self.reserved_tokens
-            .saturating_add(PREFIX_RESERVE_TOKENS)
+            .saturating_add(PREFIX_TOKENS_MAX)
             .saturating_mul(2)
     }
 
@@ -157,6 +156,9 @@ impl Copy {
         }
     }
 }
+
+/// What the copies of a run share in their prompts, with the longest barème and statement that are taken. Unit: tokens.
+const PREFIX_TOKENS_MAX: u64 = 30_000;
 
 /// Leases of one copy in one run; with the calls of one lease bounded, so are its model calls (I6).
 pub const EPOCHS_MAX: u32 = 6;

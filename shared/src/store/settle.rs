@@ -30,6 +30,29 @@ pub struct Charge {
     pub waste_tokens: u64,
 }
 
+/// What was paid for a copy that ends, or goes back, without a charge. Unit: tokens.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Paid {
+    /// Paid for nothing.
+    pub(super) waste: u64,
+    /// The most that a worker which died may have paid besides. It is a bound: it stands in the copy's line, and counts
+    /// against nobody.
+    pub(super) unseen: u64,
+}
+
+impl Paid {
+    pub(super) const fn known(waste: u64) -> Self {
+        Self { waste, unseen: 0 }
+    }
+
+    pub(super) const fn entry(self) -> Entry {
+        Entry::Charge {
+            tokens: 0,
+            waste: self.waste.saturating_add(self.unseen),
+        }
+    }
+}
+
 impl Store {
     /// Publishes a copy's result, in the place of an earlier run's, and charges it, once. Never more than the copy
     /// reserved: the excess is ours.
@@ -83,8 +106,7 @@ impl Store {
         }
     }
 
-    /// Ends a copy without a proposal; an earlier run's stays published. Nothing is charged for it; what was paid is
-    /// waste.
+    /// Ends a copy as [`Self::end_without`] does; what was paid is known.
     ///
     /// # Errors
     /// `Unavailable` when the table is; asking again with the same epoch is safe.
@@ -94,6 +116,23 @@ impl Store {
         copy: &Copy,
         failure: &CopyFailure,
         waste_tokens: u64,
+        now: UnixMillis,
+    ) -> Result<Resolution, Failure> {
+        self.end_without(address, copy, failure, Paid::known(waste_tokens), now)
+            .await
+    }
+
+    /// Ends a copy without a proposal; an earlier run's stays published. Nothing is charged for it; what was paid is
+    /// waste.
+    ///
+    /// # Errors
+    /// `Unavailable` when the table is; asking again with the same epoch is safe.
+    pub(super) async fn end_without(
+        &self,
+        address: &Address,
+        copy: &Copy,
+        failure: &CopyFailure,
+        paid: Paid,
         now: UnixMillis,
     ) -> Result<Resolution, Failure> {
         let mut writes = Writes::new(&self.table);
@@ -117,18 +156,14 @@ impl Store {
             condition: "#state = :pending",
             values: values([
                 (":one", n(1)),
-                (":waste", n(waste_tokens)),
+                (":waste", n(paid.waste)),
                 (":held", n(copy.reserved_tokens)),
                 (":yes", AttributeValue::Bool(true)),
                 (":pending", s(ReservationState::Pending.name())),
             ]),
         });
         let operation = Operation::Void(address.run, copy.copy);
-        let entry = Entry::Charge {
-            tokens: 0,
-            waste: waste_tokens,
-        };
-        write_line(&mut writes, address, &operation, entry, now)?;
+        write_line(&mut writes, address, &operation, paid.entry(), now)?;
         match self.commit("void", writes).await? {
             Committed::Yes => Ok(Resolution::Done),
             Committed::No(_) => {

@@ -10,6 +10,7 @@ use super::entries::{Operation, write_line};
 use super::expression::{Change, Writes, n, s, values};
 use super::keys;
 use super::pages::attribute;
+use super::settle::Paid;
 use super::transact::{Changed, Committed};
 use crate::domain::copy::{Copy, CopyState};
 use crate::domain::failure::{CopyFailure, Failure};
@@ -26,8 +27,8 @@ const NOTHING: Entry = Entry::Charge { tokens: 0, waste: 0 };
 /// A copy that its run has not resolved.
 #[derive(Debug)]
 pub(super) enum Unresolved {
-    /// The run has it: it waits, or a worker holds it. What was paid for it is ours. Unit: tokens.
-    Claimed(Box<Copy>, u64),
+    /// The run has it: it waits, or a worker holds it. What was paid for it is ours.
+    Claimed(Box<Copy>, Paid),
     /// The run does not have it, and keeps its part of the reservation.
     Unclaimed(Estimate),
 }
@@ -48,10 +49,10 @@ impl Unresolved {
         }
     }
 
-    fn waste_tokens(&self) -> u64 {
+    fn paid(&self) -> Paid {
         match self {
-            Self::Claimed(_, waste) => *waste,
-            Self::Unclaimed(_) => 0,
+            Self::Claimed(_, paid) => *paid,
+            Self::Unclaimed(_) => Paid::default(),
         }
     }
 }
@@ -78,8 +79,8 @@ impl Store {
         if self.close(address, true).await? {
             for copy in self.unheld(address, now).await? {
                 match copy {
-                    Unresolved::Claimed(copy, waste) => {
-                        self.void(address, &copy, &CopyFailure::expired(), waste, now)
+                    Unresolved::Claimed(copy, paid) => {
+                        self.end_without(address, &copy, &CopyFailure::expired(), paid, now)
                             .await?;
                     }
                     Unresolved::Unclaimed(estimate) => self.fail_unclaimed(address, estimate, now).await?,
@@ -165,13 +166,16 @@ impl Store {
                 None => unheld.push(Unresolved::Unclaimed(estimate)),
                 Some(copy) => match copy.state {
                     CopyState::Queued => {
-                        let waste = copy.kept_tokens;
-                        unheld.push(Unresolved::Claimed(Box::new(copy), waste));
+                        let paid = Paid::known(copy.kept_tokens);
+                        unheld.push(Unresolved::Claimed(Box::new(copy), paid));
                     }
                     // Nobody meters what its worker may have paid before it died.
                     CopyState::Leased if copy.lease_until.is_some_and(|until| until < now) => {
-                        let waste = copy.kept_tokens.saturating_add(copy.at_risk_tokens());
-                        unheld.push(Unresolved::Claimed(Box::new(copy), waste));
+                        let paid = Paid {
+                            waste: copy.kept_tokens,
+                            unseen: copy.at_risk_tokens(),
+                        };
+                        unheld.push(Unresolved::Claimed(Box::new(copy), paid));
                     }
                     CopyState::New | CopyState::Leased | CopyState::Graded | CopyState::Failed => {}
                 },
@@ -205,7 +209,8 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the table is.
     pub async fn hand_back(&self, address: &Address, copy: &Copy, now: UnixMillis) -> Result<(), Failure> {
-        let copy = Unresolved::Claimed(Box::new(copy.clone()), copy.kept_tokens);
+        let paid = Paid::known(copy.kept_tokens);
+        let copy = Unresolved::Claimed(Box::new(copy.clone()), paid);
         self.give_back_chunk(address, &[copy], now).await?;
         Ok(())
     }
@@ -219,11 +224,7 @@ impl Store {
         let mut writes = Writes::new(&self.table);
         for copy in chunk {
             let operation = Operation::Void(address.run, copy.id());
-            let entry = Entry::Charge {
-                tokens: 0,
-                waste: copy.waste_tokens(),
-            };
-            write_line(&mut writes, address, &operation, entry, now)?;
+            write_line(&mut writes, address, &operation, copy.paid().entry(), now)?;
             match copy {
                 // What was not the run's may be by now: a copy that it claimed meanwhile is not let go.
                 Unresolved::Unclaimed(estimate) => writes.check(
@@ -246,7 +247,7 @@ impl Store {
         }
         let count = i128::try_from(chunk.len()).unwrap_or_default();
         let held: u64 = chunk.iter().map(Unresolved::held_tokens).sum();
-        let waste: u64 = chunk.iter().map(Unresolved::waste_tokens).sum();
+        let waste: u64 = chunk.iter().map(|copy| copy.paid().waste).sum();
         writes.change(Change {
             key: keys::reservation(address),
             change: "SET #open = #open - :count, #free = #free + :held, #waste = #waste + :waste, #let_go = :yes",

@@ -1,6 +1,7 @@
 //! Of all that the provider bills, nothing is in no sum: it is charged, waste in a line of the ledger, or metered at
 //! the most that it can have been (I6). Workers die, wake late, and give up.
 
+use aws_sdk_sqs::types::Message;
 use local::provider::{Fault, Kind};
 use serde_json::Value;
 use shared::domain::copy::EPOCHS_MAX;
@@ -10,7 +11,7 @@ use shared::domain::quota::Entry;
 use super::death::Moment;
 use super::killed::{kill, prepared};
 use super::teacher::{Teacher, sample};
-use super::work::outlive_leases;
+use super::work::{Worker, event, outlive_leases};
 use super::world::World;
 
 /// What became of what was paid. Unit: tokens.
@@ -49,6 +50,14 @@ impl World {
         }
     }
 
+    /// What a run's reservation counts as waste. Unit: tokens.
+    async fn waste_of(&self, assignment: &str, run: &str) -> u64 {
+        let (assignment, run) = (assignment.parse().unwrap(), run.parse().unwrap());
+        let record = self.store.run(assignment, run).await.unwrap().unwrap();
+        let reservation = self.store.reservation(&record.run.address()).await;
+        reservation.unwrap().unwrap().waste
+    }
+
     /// The same, complete.
     pub(super) async fn accounted(&self) -> Account {
         let account = self.account().await;
@@ -56,6 +65,13 @@ impl World {
         assert!(known + account.unknown >= account.billed, "{account:?}");
         account
     }
+}
+
+/// Gives a message out once more that is no longer in the queue.
+async fn again(world: &World, message: &[Message]) {
+    let Worker { doors, model } = world.worker();
+    let answer = worker::handle(&doors, &model, event(message)).await;
+    assert_eq!(answer.batch_item_failures, [], "it is done");
 }
 
 /// Kills every worker of a copy at the moment, then lets the last see that it was tried too often.
@@ -112,6 +128,9 @@ async fn what_a_dead_worker_may_have_paid_for_a_copy_that_is_given_back_is_waste
     let account = world.account().await;
     let known = account.charged + account.waste;
     assert!(known >= account.billed && account.unknown == 0, "{account:?}");
+    // It is a bound, and no reason to refuse the next run.
+    assert_eq!(world.waste_of(&assignment, &run).await, 0);
+    teacher.start(&assignment).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -192,4 +211,40 @@ async fn what_every_preparation_paid_before_it_died_is_metered() {
     assert!(world.deliver(&world.worker(), &prepare).await.is_empty());
     let account = world.accounted().await;
     assert_eq!((account.charged, account.waste), (0, 0));
+    // Another message of it counts nothing again.
+    again(&world, &prepare).await;
+    assert_eq!(world.account().await, account);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_preparation_paid_before_it_died_is_metered_once_though_its_run_was_stopped() {
+    let world = World::new().await;
+    let teacher = world.teacher();
+    let (assignment, run, _) = teacher.one_copy_started().await;
+    let prepare = world.receive().await;
+    kill(&world, Moment::Warmed, &prepare).await;
+    outlive_leases(&world.clock);
+    let stop = format!("/api/assignments/{assignment}/runs/{run}/stop");
+    teacher.post(&stop, &serde_json::json!({})).await.ok();
+    assert!(world.deliver(&world.worker(), &prepare).await.is_empty());
+    let account = world.accounted().await;
+    assert!(account.billed > 0, "{account:?}");
+    again(&world, &prepare).await;
+    assert_eq!(world.account().await, account);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preparation_that_pays_and_dies_after_one_that_was_charged_is_metered() {
+    let world = World::new().await;
+    world.teacher().one_copy_started().await;
+    let prepare = world.receive().await;
+    for moment in [Moment::Claimed, Moment::Warmed] {
+        kill(&world, moment, &prepare).await;
+        outlive_leases(&world.clock);
+    }
+    assert!(world.deliver(&world.worker(), &prepare).await.is_empty());
+    world.sweep().await;
+    world.work().await;
+    assert_eq!(world.provider.ledger().len(), 4, "three warm-ups, and an answer");
+    world.accounted().await;
 }
