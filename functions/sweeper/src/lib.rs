@@ -63,8 +63,9 @@ pub struct Swept {
 }
 
 impl Swept {
-    /// Writes the metrics.
-    pub fn report(&self, clock: &Clock) {
+    /// The line of metrics.
+    #[must_use]
+    pub fn line(&self, now: UnixMillis) -> String {
         Metrics::of("sweeper")
             .value("OutboxSwept", Unit::Count, self.sent)
             .value("CopiesRevived", Unit::Count, self.revived)
@@ -76,7 +77,7 @@ impl Swept {
             .value("LettersUnaddressed", Unit::Count, self.letters_unaddressed)
             .value("LettersLate", Unit::Count, self.letters_late)
             .value("SweepFailures", Unit::Count, self.failures)
-            .emit(clock.now_millis());
+            .line(now.get())
     }
 
     fn drifted(tokens: u64) -> Self {

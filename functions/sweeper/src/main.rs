@@ -3,7 +3,9 @@
 use lambda_runtime::{LambdaEvent, service_fn};
 use shared::clock::Clock;
 use shared::config::{Misconfigured, json_or_default, optional, required, variable};
+use shared::domain::time::UnixMillis;
 use shared::store::Clients;
+use shared::telemetry::Lines;
 use sweeper::{Doors, Post, sweep};
 
 #[tokio::main(flavor = "current_thread")]
@@ -18,7 +20,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     };
     lambda_runtime::run(service_fn(|_event: LambdaEvent<serde_json::Value>| async {
         let swept = sweep(&doors).await;
-        swept.report(&doors.clock);
+        Lines::Stdout.write(swept.line(UnixMillis::new(doors.clock.now_millis())));
         Ok::<_, lambda_runtime::Error>(serde_json::to_value(swept)?)
     }))
     .await

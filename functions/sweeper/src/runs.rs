@@ -63,13 +63,14 @@ async fn advance_page(doors: &Doors, runs: &[PendingRun], now: UnixMillis) -> Sw
         .sum()
 }
 
-/// Brings one pending run nearer its end, and tells whether this is the first sweep that sees it.
+/// Brings one pending run nearer its end, and tells whether this may be the first sweep that sees it.
 async fn advance(doors: &Doors, run: &PendingRun, now: UnixMillis) -> Result<(Swept, bool), Failure> {
     let mut swept = Swept::default();
     let Some((address, reservation)) = doors.store.pending_run(run).await? else {
         return Ok((swept, false));
     };
-    let is_new = now < reservation.created_at.plus_seconds(SWEEP_SECONDS);
+    // Twice the time: a sweep may be late, and an audit too many does no harm.
+    let is_new = now < reservation.created_at.plus_seconds(2 * SWEEP_SECONDS);
     let after = if reservation.open == 0 {
         doors.store.finish(&address, now).await?
     } else if reservation.expires_at < now {

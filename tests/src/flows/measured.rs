@@ -35,6 +35,18 @@ async fn a_run_counts_its_copies_and_times_every_phase_of_each() {
     assert_eq!(sum(&lines, "CopiesFailed"), 1);
     let failures: Vec<&Value> = lines.iter().filter_map(|line| line.get("failure")).collect();
     assert_eq!(failures, ["pdf-truncated"]);
+    let calls = world.provider.ledger();
+    let read: u64 = calls.iter().map(|call| call.usage.cache_read_tokens).sum();
+    let charged: u64 = calls[1..].iter().map(|call| call.usage.charged_tokens()).sum();
+    assert!(read > 0);
+    assert_eq!(sum(&lines, "CacheReadTokens"), read);
+    assert_eq!(sum(&lines, "CacheMisses"), 0);
+    assert_eq!(sum(&lines, "Calls"), calls.len() as u64);
+    assert_eq!(
+        sum(&lines, "ChargedTokens"),
+        charged,
+        "a warm-up is in the run's costs"
+    );
     // A blank copy asks no model and has nothing to verify; a file that cannot be read was not detected.
     for (phase, times) in [
         ("warm-up", 1),
