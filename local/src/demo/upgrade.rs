@@ -62,7 +62,9 @@ pub(super) async fn run(client: &Client, folder: &Path) -> anyhow::Result<()> {
         standing["limit"]
     );
     let started = client.post(&runs, &json!({})).await?;
-    follow(client, &assignment, &text(&started, "id")?).await?;
+    let copies = follow(client, &assignment, &text(&started, "id")?).await?;
+    let graded = copies.iter().filter(|copy| copy["state"] == "graded").count();
+    ensure!(graded > 0, "paid, and none of {} copies is graded", copies.len());
     let usage = client.get("/usage").await?;
     println!("{}", super::report::usage(&usage));
     Ok(())

@@ -38,15 +38,18 @@ const STUBBORN: [Fault; 4] = [
 /// What can happen to a request that changes nothing.
 const READING: [Fault; 2] = [Fault::RequestLost, Fault::DeathBefore];
 
-/// Faults that every write meets in every plot, on the faster emulator.
+/// Faults that every write meets: in every plot on the faster emulator, in two on the other.
 const EVERYWHERE: [Fault; 3] = [Fault::ReplyLost, Fault::Throttled, Fault::Conflict];
 
 /// Which variants of a fault are lived: one in so many, another fault at each request. All of them for the straight run
 /// and for one that is stopped at once; the other plots repeat their requests. Ministack is the slower emulator.
 /// `CORRIGEUSE_EVERY_FAULT=1` lives all variants on both.
 fn thinning(emulator: Emulator, plot: Plot, fault: Fault, stubborn: bool) -> usize {
-    let passes_everywhere = EVERYWHERE.contains(&fault) && !stubborn && emulator == Emulator::Dynoxide;
-    if passes_everywhere || std::env::var_os("CORRIGEUSE_EVERY_FAULT").is_some() {
+    let is_whole = matches!(plot, Plot::Straight | Plot::StoppedAtOnce);
+    let everywhere = EVERYWHERE.contains(&fault) && !stubborn;
+    if (everywhere && (is_whole || emulator == Emulator::Dynoxide))
+        || std::env::var_os("CORRIGEUSE_EVERY_FAULT").is_some()
+    {
         return 1;
     }
     let of_plot = match plot {
