@@ -57,7 +57,7 @@ pub fn router(doors: Doors) -> (axum::Router, OpenApi) {
 #[utoipa::path(post, path = "/api/assignments", tag = "assignments", request_body = NewAssignment,
     params(IdempotencyKey),
     responses(
-        (status = 201, description = "The assignment as it was made.", body = AssignmentView),
+        (status = 201, description = "The assignment.", body = AssignmentView),
         Problem))]
 async fn create_assignment(
     State(doors): State<Doors>,

@@ -157,6 +157,28 @@ mod tests {
     }
 
     #[test]
+    fn stripe_is_told_and_somebody_counts_what_became_of_a_delivery() {
+        let Verdict::Taken(message) = judged(&event(|_| ())) else {
+            panic!("not taken")
+        };
+        for (verdict, status, metric) in [
+            (Verdict::Taken(message), 200, "WebhookTaken"),
+            (Verdict::Ignored, 200, "WebhookIgnored"),
+            (Verdict::Misdirected, 200, "WebhookMisdirected"),
+            (Verdict::Unparsed, 200, "WebhookUnparsed"),
+            (Verdict::Rejected(Rejected::Signature), 400, "WebhookRejected"),
+            (Verdict::TooLarge, 413, "WebhookRejected"),
+            (Verdict::NotAPost, 405, "WebhookRejected"),
+        ] {
+            assert_eq!(
+                (verdict.status().as_u16(), verdict.metric()),
+                (status, metric),
+                "{verdict:?}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_not_signed_is_refused_whatever_it_says() {
         let signing = Signing::parse(SECRET).unwrap();
         let body = event(|_| ());

@@ -150,7 +150,27 @@ fn mac(key: &[u8], message: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::sign;
+    use super::*;
+
+    /// A function's role has credentials with a token, which the bucket refuses when the policy does not name it.
+    #[test]
+    fn a_role_s_token_is_in_the_form_and_in_its_policy() {
+        let signer = UploadSigner::new("copies", "eu-west-3", None, None);
+        let of = |token: Option<&str>| {
+            let credentials = Credentials::new("id", "secret", token.map(str::to_owned), None, "test");
+            let fields = signer.presign("a.pdf", &credentials, UnixMillis::new(0)).fields;
+            let policy = STANDARD.decode(&fields["policy"]).unwrap();
+            let policy: serde_json::Value = serde_json::from_slice(&policy).unwrap();
+            let named = json!({ "x-amz-security-token": "token" });
+            let conditions = policy["conditions"].as_array().unwrap();
+            (
+                fields.get("x-amz-security-token").cloned(),
+                conditions.contains(&named),
+            )
+        };
+        assert_eq!(of(Some("token")), (Some("token".to_owned()), true));
+        assert_eq!(of(None), (None, false));
+    }
 
     /// The example of
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-post-example.html>.

@@ -70,6 +70,7 @@ async fn a_price_that_is_not_ours_stops_its_own_account_as_it_was() {
         .batch_item_failures;
     assert_eq!(failed.len(), 1);
     assert_eq!(world.billing().await.subscription, before);
+    assert_eq!(world.measured("BillingAlerts"), ["unknown-price"]);
     world.doors.catalogue = ours;
     world.tell(&[sync]).await;
 }
@@ -124,6 +125,11 @@ async fn a_second_customer_of_an_account_is_adopted_with_what_it_paid() {
     let billing = world.billing().await;
     assert_eq!(billing.customer.as_deref(), Some(world.customer.as_str()));
     assert_eq!(billing.others, [second]);
+    let alerts = world.measured("BillingAlerts");
+    assert!(
+        !alerts.is_empty() && alerts.iter().all(|it| it == "second-customer"),
+        "{alerts:?}"
+    );
     world.buy(Tier::Pro, Card::Ok).await;
     world.hear().await;
     assert_eq!(world.may_use().await.0, Tier::Pro, "the best of both counts");
@@ -173,6 +179,10 @@ async fn a_customer_of_nobody_ends_without_effect() {
         };
         world.tell(&[event]).await;
     }
+    assert_eq!(
+        world.measured("UnknownCustomer"),
+        ["customer", "customer", "charge"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
