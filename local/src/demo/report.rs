@@ -22,18 +22,6 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The run, as the API shows it.
-    #[must_use]
-    pub fn run(&self) -> &Value {
-        &self.run
-    }
-
-    /// Each copy as listed, with its result if it has one.
-    #[must_use]
-    pub fn copies(&self) -> &[(Value, Option<Value>)] {
-        &self.copies
-    }
-
     fn questions(&self) -> Vec<&str> {
         let questions = self.rubric["questions"]
             .as_array()
